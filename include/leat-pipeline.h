@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * leat's pipelines: items, batches, and how to write a source, a stage or a sink.
+ *
+ * An item's way: a source puts it into a batch; the engine hands the batch to a
+ * worker, which runs the stages over it in place; the sink writes what is live
+ * and confirms the batch when it is safe; the source is told the fate of every
+ * item (it acknowledges, puts aside or takes back); the batch is used again.
+ *
+ * Memory: whatever an item points to belongs to its batch and lives until the
+ * batch has been finished. Only the task that holds a batch touches it.
+ */
+#ifndef LEAT_PIPELINE_H
+#define LEAT_PIPELINE_H
+
+#include "leat.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- errors */
+
+/** What went wrong, in one sentence that names the thing and the place; no final newline. */
+struct leat_error {
+    int code; /**< a negative errno value */
+    char text[512];
+};
+
+/** Any thread. Fill `error` (may be NULL) and return `code`. */
+LEAT_API int leat_fail(struct leat_error *error, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ----------------------------------------------------------------- items */
+
+/** Bytes owned by somebody else; not terminated. */
+struct leat_bytes {
+    const char *data;
+    size_t size;
+};
+
+enum leat_fate {
+    LEAT_LIVE,      /**< on its way */
+    LEAT_DELIVERED, /**< in the sink, safely */
+    LEAT_FILTERED,  /**< a stage did not want it */
+    LEAT_FAILED,    /**< set aside, with stage, code and reason */
+    LEAT_RETURNED,  /**< not processed; its source keeps it */
+};
+
+/** What a stage found or made: a name and a JSON value. */
+struct leat_value {
+    struct leat_bytes name; /**< plain text, not escaped */
+    struct leat_bytes json; /**< JSON text, valid */
+};
+
+struct leat_item {
+    struct leat_bytes body; /**< as it came, without its delimiter */
+    struct leat_bytes text; /**< what a stage reads when no field is named; as it came: the body */
+    const char *kind;       /**< what the body is called when it is not a JSON object: "line", "path" … */
+    uint64_t id;            /**< the same for the same input in every run */
+    uint64_t position;      /**< line number from 1, sequence number, …: for people */
+    uint64_t token;         /**< the source's own */
+    struct leat_value *values; /**< additions, in order; a name once */
+    uint32_t value_count;
+    uint32_t value_room;
+    uint8_t shape; /**< the engine's: what is known of the body's JSON */
+    uint8_t fate;  /**< enum leat_fate */
+    int code;      /**< of a failed item: a negative errno value */
+    const char *stage;        /**< of a failed item: where */
+    struct leat_bytes reason; /**< of a failed item: one sentence */
+};
+
+/** What a worker does with its time; the verdict on the bottleneck comes from it. */
+enum leat_state {
+    LEAT_BUSY,
+    LEAT_WAITS_INPUT,
+    LEAT_WAITS_OUTPUT,
+    LEAT_WAITS_OUTSIDE, /**< a child, a server, a disk */
+    LEAT_THROTTLED,     /**< a limit that the user set */
+    LEAT_STATES,
+};
+
+struct leat_batch {
+    struct leat_item *items;
+    size_t count;
+    size_t item_limit;   /**< a source stops adding here … */
+    size_t byte_limit;   /**< … or when the bodies exceed this */
+    size_t bytes;        /**< of all bodies */
+    uint64_t sequence;   /**< order of reading, from 0, without gaps */
+    void *source_data;   /**< the source's own */
+    void *engine;        /**< the engine's */
+};
+
+/** A new item at the end (body, text and kind are the caller's to set by leat_item_set), or NULL when the batch is full. */
+LEAT_API struct leat_item *leat_batch_add(struct leat_batch *batch);
+
+/** Give an item its bytes, which must live as long as the batch (see leat_batch_alloc, leat_batch_hold). */
+LEAT_API void leat_item_set(struct leat_batch *batch, struct leat_item *item, struct leat_bytes body, const char *kind);
+
+/** Memory that lives as long as the batch; aligned for anything; NULL when memory is short. */
+LEAT_API void *leat_batch_alloc(struct leat_batch *batch, size_t size);
+
+/** Call `release(arg)` when the batch's memory goes: for blocks that its items point into. 0 or -ENOMEM (then it was called). */
+LEAT_API int leat_batch_hold(struct leat_batch *batch, void (*release)(void *arg), void *arg);
+
+/** Account the time from now on to `state`; returns the state before. Stages call it around waits. */
+LEAT_API enum leat_state leat_batch_state(struct leat_batch *batch, enum leat_state state);
+
+/** Set an item aside. The text is kept; the engine writes it to the error file with the item and the stage's name. */
+LEAT_API void leat_item_fail(struct leat_batch *batch, struct leat_item *item, int code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/** Filter an item out. */
+LEAT_API void leat_item_drop(struct leat_item *item);
+
+/**
+ * The JSON text of a field. `path` is ".name", ".a.b", ".a[0]" or "name"; an
+ * addition with that name hides the body's member. 0; -ENOENT when there is no
+ * such field (body not an object: also -ENOENT when it can be told from the
+ * first byte); -EBADMSG when the body is broken JSON. `error` says which.
+ */
+LEAT_API int leat_item_field(struct leat_batch *batch, struct leat_item *item, const char *path,
+                             struct leat_bytes *json, struct leat_error *error);
+
+/** The decoded text of a field that is a string: -EINVAL when it is something else. `path` NULL: item->text. */
+LEAT_API int leat_item_text(struct leat_batch *batch, struct leat_item *item, const char *path,
+                            struct leat_bytes *text, struct leat_error *error);
+
+/** Add a value, or replace the one of that name (also a member of the body). The bytes must live as long as the batch. */
+LEAT_API int leat_item_add(struct leat_batch *batch, struct leat_item *item, struct leat_bytes name,
+                           struct leat_bytes json);
+
+/** The same for text, which is made a JSON string; bytes that are not UTF-8 become U+FFFD. */
+LEAT_API int leat_item_add_text(struct leat_batch *batch, struct leat_item *item, struct leat_bytes name,
+                                struct leat_bytes text);
+
+/**
+ * The bytes of an item as it leaves: the body when nothing was added; its
+ * object with the additions at the end (or in the place of a member of the same
+ * name), everything else byte for byte; or, when the body is no object,
+ * {"<kind>": body, additions}. `*out` points to the body or to batch memory.
+ * 0, -ENOMEM, or -EBADMSG for a body that begins as an object but is broken.
+ */
+LEAT_API int leat_item_render(struct leat_batch *batch, struct leat_item *item, struct leat_bytes *out,
+                              struct leat_error *error);
+
+/* --------------------------------------------------------------- options */
+
+enum leat_option_type {
+    LEAT_OPTION_FLAG,     /**< bool */
+    LEAT_OPTION_STRING,   /**< const char * */
+    LEAT_OPTION_COUNT,    /**< uint64_t; suffixes k, M, G by 1000; "1e6" */
+    LEAT_OPTION_SIZE,     /**< uint64_t bytes; suffixes k/K, M, G by 1024 */
+    LEAT_OPTION_DURATION, /**< leat_time; suffixes ns us ms s m h; plain: seconds */
+    LEAT_OPTION_RATE,     /**< double a second; "100", "100/s", "6k/m", "10/h" */
+    LEAT_OPTION_LIST,     /**< struct leat_list; may be given again and again */
+};
+
+struct leat_list {
+    const char **items;
+    size_t count;
+};
+
+/** One row of an option table. From it come the parser, --help, the man pages, completion, the YAML form and its checks. */
+struct leat_option {
+    const char *name;       /**< long name without dashes; NULL ends the table */
+    char letter;            /**< short name or 0 */
+    enum leat_option_type type;
+    size_t offset;          /**< of the member in the settings */
+    const char *argument;   /**< how help names the argument: "FILE", "N"; NULL for a flag */
+    const char *initial;    /**< default, as one would write it; NULL: zero */
+    const char *help;       /**< one sentence */
+};
+
+/** One segment of a pipeline as its author wrote it, options parsed. Lives as long as the run. */
+struct leat_segment {
+    const char *spelling;      /**< "queue:in.q#mail", "match": for messages */
+    const char *target;        /**< of an end: what follows the scheme; of a stage: NULL */
+    const char *const *words;  /**< what is not an option, after the first word; NULL-terminated */
+    size_t word_count;
+    const void *settings;      /**< the struct that the option table describes */
+    const char *name;          /**< of a stage: -n NAME or its type's name (with a number when there are several) */
+    unsigned workers;          /**< of a stage: its own -j, 0: none */
+    bool forever;              /**< of a source: wait for more at the end */
+};
+
+/* ------------------------------------------- sources, stages, sinks */
+/* All functions run in tasks and may block in leat's ways only: other blocking
+ * calls go through leat_block(). They return 0 or a negative errno value with
+ * `error` filled; such an error ends the run (what is in flight is finished or
+ * returned); for a single item's error use leat_item_fail. */
+
+struct leat_source_type {
+    const char *scheme;  /**< "queue": matches "queue:…"; "" matches paths and "-" */
+    const char *syntax;  /**< "queue:FILE[#NAME]" */
+    const char *summary; /**< one sentence */
+    const struct leat_option *options;
+    size_t settings_size;
+    int (*open)(void **source, const struct leat_segment *segment, struct leat_error *error);
+    /** Fill the batch. 0: it has items. -ENODATA: the end (no items). Should hand over what it has rather than wait for more. */
+    int (*read)(void *source, struct leat_batch *batch, struct leat_error *error);
+    /**
+     * All items of these batches have their fate (none is LIVE). Called from
+     * one task, while read may run in another; NULL: nothing to do.
+     */
+    int (*finish)(void *source, struct leat_batch **batches, size_t count, struct leat_error *error);
+    /** What is known of the total: items, or 0. For progress; any thread. NULL: unknown. */
+    uint64_t (*total)(void *source);
+    void (*close)(void *source);
+};
+
+struct leat_stage_type {
+    const char *name;
+    const char *syntax;  /**< "match [-f FIELD] NAME=REGEX…" */
+    const char *summary;
+    const struct leat_option *options;
+    size_t settings_size;
+    int (*open)(void **stage, const struct leat_segment *segment, struct leat_error *error);
+    /** What each worker needs for itself; NULL: nothing. */
+    int (*open_worker)(void *stage, void **worker, struct leat_error *error);
+    /** Go through the LIVE items of the batch. Several workers call it at once with batches of their own. */
+    int (*process)(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error);
+    void (*close_worker)(void *stage, void *worker);
+    void (*close)(void *stage);
+};
+
+struct leat_sink_type {
+    const char *scheme;
+    const char *syntax;
+    const char *summary;
+    const struct leat_option *options;
+    size_t settings_size;
+    int (*open)(void **sink, const struct leat_segment *segment, struct leat_error *error);
+    /**
+     * Write the LIVE items of these batches, in order; each becomes DELIVERED
+     * or FAILED. leat_batch_confirm() each batch as soon as all of it is as
+     * safe as the sink promises: here, or later from any task or thread.
+     * An error means that the batches not yet confirmed are not delivered.
+     */
+    int (*write)(void *sink, struct leat_batch **batches, size_t count, struct leat_error *error);
+    /** No more will come: everything is confirmed before this returns 0. */
+    int (*flush)(void *sink, struct leat_error *error);
+    void (*close)(void *sink);
+};
+
+/** Any thread. See leat_sink_type.write. */
+LEAT_API void leat_batch_confirm(struct leat_batch *batch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

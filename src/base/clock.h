@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/** The monotonic clock: the only place that reads it. */
+#ifndef LEAT_BASE_CLOCK_H
+#define LEAT_BASE_CLOCK_H
+
+#include "leat.h"
+
+#include <time.h>
+
+static inline leat_time lt_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (leat_time)now.tv_sec * LEAT_SECOND + now.tv_nsec;
+}
+
+/** The moment `duration` from now, without overflow: what lies too far away is LEAT_FOREVER. */
+static inline leat_time lt_after(leat_time duration) {
+    leat_time now = lt_now();
+    if (duration <= 0)
+        return now;
+    return duration >= LEAT_FOREVER - now ? LEAT_FOREVER : now + duration;
+}
+
+static inline struct timespec lt_timespec(leat_time moment) {
+    if (moment < 0)
+        moment = 0;
+    return (struct timespec){.tv_sec = moment / LEAT_SECOND, .tv_nsec = moment % LEAT_SECOND};
+}
+
+#endif

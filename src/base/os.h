@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * What the runtime asks of Linux beyond libc: sleeping on a word, guarding
+ * memory, counting processors. All calls return 0 (or a count) or a negative
+ * errno value and restart after a signal.
+ */
+#ifndef LEAT_BASE_OS_H
+#define LEAT_BASE_OS_H
+
+#include "leat.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Sleep while `*word` is `expected`, until woken or `deadline`. 0 (look again) or -ETIMEDOUT. */
+int lt_futex_wait(_Atomic uint32_t *word, uint32_t expected, leat_time deadline);
+
+/** Wake up to `count` threads that sleep on `word`. */
+void lt_futex_wake(_Atomic uint32_t *word, int count);
+
+/** Processors this process may use: affinity and the quota of its control group, at least 1. */
+unsigned lt_processors(void);
+
+/** Threads of this process now; 0 when that cannot be told. */
+unsigned lt_threads(void);
+
+/** Address space of `size` bytes that costs memory only where it is touched. NULL when there is none. */
+void *lt_reserve(size_t size);
+void lt_unreserve(void *memory, size_t size);
+
+/**
+ * Make [memory, memory + size) fault when touched. Guard markers where the
+ * kernel has them (6.13): they do not split the mapping, so that a process may
+ * have more guarded stacks than mappings; else mprotect.
+ */
+int lt_guard(void *memory, size_t size);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * A plan: what a run is to do, as parsed from a command line or a YAML file.
+ * A plan is only read by the engine; src/cli makes and frees it.
+ */
+#ifndef LEAT_PIPELINE_PLAN_H
+#define LEAT_PIPELINE_PLAN_H
+
+#include "leat-pipeline.h"
+
+enum lt_stop { LT_STOP_DRAIN, LT_STOP_DROP };
+
+/** Options of the whole run. The option table that fills it is src/cli/options.c's. */
+struct lt_run_options {
+    uint64_t workers;         /**< -j; 0: as many as there are processors */
+    bool keep_order;          /**< -k */
+    bool forever;             /**< --forever */
+    const char *stop;         /**< --stop drain|drop */
+    leat_time deadline;       /**< --deadline, from the start; 0: none */
+    leat_time grace;          /**< --grace: from the stop to the hard end */
+    const char *errors;       /**< --errors FILE; NULL: the first few go to standard error */
+    const char *dead;         /**< --dead URI; NULL: none */
+    uint64_t batch_items;     /**< --batch */
+    uint64_t batch_bytes;     /**< --batch-bytes */
+};
+
+struct lt_planned_stage {
+    const struct leat_stage_type *type;
+    struct leat_segment segment;
+};
+
+struct lt_plan {
+    const struct leat_source_type *source;
+    struct leat_segment from;
+    struct lt_planned_stage *stages;
+    size_t stage_count;
+    const struct leat_sink_type *sink;
+    struct leat_segment to;
+    const struct leat_sink_type *dead; /**< NULL: none */
+    struct leat_segment dead_to;
+    struct lt_run_options options;
+};
+
+#endif
