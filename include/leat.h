@@ -261,9 +261,10 @@ LEAT_API int leat_chan_close(struct leat_chan *chan);
 /** Any thread. Close, and hand each undelivered value to `destroy(value, arg)` exactly once. Returns how many (`destroy` may be NULL). */
 LEAT_API size_t leat_chan_discard(struct leat_chan *chan, void (*destroy)(void *value, void *arg), void *arg);
 
-/** Any thread. Values waiting now; capacity as created; whether closed. */
+/** Any thread. Values waiting now; capacity and element size as created; whether closed. */
 LEAT_API size_t leat_chan_len(const struct leat_chan *chan);
 LEAT_API size_t leat_chan_cap(const struct leat_chan *chan);
+LEAT_API size_t leat_chan_element_size(const struct leat_chan *chan);
 LEAT_API bool leat_chan_closed(const struct leat_chan *chan);
 
 /* ---------------------------------------------------------------- select */
