@@ -46,7 +46,7 @@ run: all
 check:
 	@tools/install-packages build check
 	$(call configure,build-check,-Dwerror=true)
-	@$(NINJA) -C build-check all
+	@$(NINJA) -C build-check all benchmarks
 	@tests/run build-check $(TESTFLAGS) $(TESTS)
 
 asan:

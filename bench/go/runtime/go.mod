@@ -1,0 +1,3 @@
+module leat/bench/runtime
+
+go 1.18
