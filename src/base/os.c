@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Linux 6.13; glibc 2.36 does not know the name. */
@@ -81,4 +82,17 @@ int lt_guard(void *memory, size_t size) {
     if (madvise(memory, size, GUARD_INSTALL) == 0)
         return 0;
     return mprotect(memory, size, PROT_NONE) == 0 ? 0 : -errno;
+}
+
+ptrdiff_t lt_write_now(int fd, const void *data, size_t size) {
+    struct iovec piece = {(void *)data, size};
+    for (;;) {
+        ssize_t count = pwritev2(fd, &piece, 1, -1, RWF_NOWAIT);
+        if (count >= 0)
+            return count;
+        if (errno == ENOSYS || errno == EINVAL)
+            return -EOPNOTSUPP;
+        if (errno != EINTR)
+            return -errno;
+    }
 }

@@ -35,4 +35,11 @@ void lt_unreserve(void *memory, size_t size);
  */
 int lt_guard(void *memory, size_t size);
 
+/**
+ * Write what goes without waiting, whatever the flags of the descriptor, which
+ * may be shared. The count, -EAGAIN, another error, or -EOPNOTSUPP when this
+ * kind of descriptor or this kernel cannot (pipes: before 6.4).
+ */
+ptrdiff_t lt_write_now(int fd, const void *data, size_t size);
+
 #endif

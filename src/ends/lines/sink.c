@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Items as lines, to a file or to standard output.
+ *
+ * - A batch is confirmed when all its bytes have been taken by the system, with
+ *   --sync when they are on the disk. Nothing stays behind between two calls.
+ * - An item never breaks the framing. JSON that has newlines between its tokens
+ *   gets spaces there; other bytes with the delimiter in them fail, one by one.
+ * - A file is written in place, not beside and renamed: what was confirmed must
+ *   be in the file, also after a crash. It is emptied at the first write, so
+ *   that a run that could not start leaves it alone.
+ * - Files are written in leat_block(). Everything else is written without
+ *   waiting and then waited for, so that a reader that stands still holds up
+ *   this task alone; the flags of the descriptor, which others share, stay.
+ *
+ * Rejected: writev() from the items' own memory. Two pieces an item cost more
+ * than copying lines of usual length into one buffer.
+ */
+#include "ends/ends.h"
+#include "ends/lines/lines.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BUFFER = 1 << 20 };
+
+struct lines {
+    struct lt_lines_sink_settings settings;
+    const char *name;
+    int fd;
+    char delimiter;
+    bool regular;
+    bool emptied;      /* or not to be emptied */
+    bool cannot_try;   /* lt_write_now() does not work here */
+    uint64_t written;  /* items whose bytes are out */
+    uint64_t buffered; /* items in the buffer */
+    size_t used;
+    char buffer[BUFFER];
+};
+
+#define MEMBER(name) offsetof(struct lt_lines_sink_settings, name)
+
+static const struct leat_option options[] = {
+    {"null", '0', LEAT_OPTION_FLAG, MEMBER(null), NULL, NULL, "end items with a NUL byte, not with a newline"},
+    {"append", 0, LEAT_OPTION_FLAG, MEMBER(append), NULL, NULL, "add to the file instead of emptying it first"},
+    {"sync", 0, LEAT_OPTION_FLAG, MEMBER(sync), NULL, NULL, "confirm items only when they are on the disk"},
+    {NULL},
+};
+
+/* ---------------------------------------------------------------- opening */
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length > tail && strcmp(text + length - tail, end) == 0;
+}
+
+static int open_file(struct lines *lines, const struct leat_segment *segment, struct leat_error *error) {
+    bool is_standard = strcmp(segment->target, "-") == 0;
+    lines->name = is_standard ? "standard output" : segment->target;
+    if (ends_with(segment->target, ".gz") || ends_with(segment->target, ".zst"))
+        return leat_fail(error, -EOPNOTSUPP, "%s: cannot write packed files (write to - and pipe it to %s)",
+                         lines->name, ends_with(segment->target, ".gz") ? "gzip" : "zstd");
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (lines->settings.append ? O_APPEND : 0);
+    lines->fd = is_standard ? STDOUT_FILENO : open(segment->target, flags, 0666);
+    struct stat status;
+    if (lines->fd < 0 || fstat(lines->fd, &status) < 0)
+        return leat_fail(error, -errno, "%s: cannot open for writing: %s", lines->name, strerror(errno));
+    lines->regular = S_ISREG(status.st_mode);
+    lines->emptied = is_standard || lines->settings.append || !lines->regular;
+    if (lines->settings.sync && !lines->regular)
+        return leat_fail(error, -EINVAL, "%s: --sync needs a file", lines->name);
+    if (lines->regular && lt_lines_open_as(lines->fd, O_RDONLY))
+        return leat_fail(error, -EINVAL, "%s: is both read and written", lines->name);
+    return 0;
+}
+
+struct opening {
+    struct lines *lines;
+    const struct leat_segment *segment;
+    struct leat_error *error;
+};
+
+static int open_blocking(void *arg) {
+    struct opening *opening = arg;
+    return open_file(opening->lines, opening->segment, opening->error);
+}
+
+static void close_lines(void *sink) {
+    struct lines *lines = sink;
+    if (lines->fd > STDERR_FILENO)
+        leat_close_fd(lines->fd);
+    free(lines);
+}
+
+static int open_lines(void **sink, const struct leat_segment *segment, struct leat_error *error) {
+    struct lines *lines = malloc(sizeof *lines);
+    if (!lines)
+        return leat_fail(error, -ENOMEM, "%s: out of memory", segment->spelling);
+    memset(lines, 0, offsetof(struct lines, buffer));
+    lines->settings = *(const struct lt_lines_sink_settings *)segment->settings;
+    lines->delimiter = lines->settings.null ? '\0' : '\n';
+    /* Opening a named pipe waits for its reader. */
+    struct opening opening = {lines, segment, error};
+    int code = leat_block(open_blocking, &opening);
+    if (code)
+        close_lines(lines);
+    else
+        *sink = lines;
+    return code;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+struct writing {
+    struct lines *lines;
+    const char *data;
+    size_t size;
+};
+
+static int write_file(void *arg) {
+    struct writing *writing = arg;
+    struct lines *lines = writing->lines;
+    if (!lines->emptied && ftruncate(lines->fd, 0) < 0)
+        return -errno;
+    lines->emptied = true;
+    while (writing->size > 0) {
+        ssize_t count = write(lines->fd, writing->data, writing->size);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return -errno;
+        writing->data += count;
+        writing->size -= (size_t)count;
+    }
+    return 0;
+}
+
+static ptrdiff_t write_some(struct lines *lines, const char *data, size_t size) {
+    if (!lines->cannot_try) {
+        ptrdiff_t count = lt_write_now(lines->fd, data, size);
+        if (count != -EOPNOTSUPP)
+            return count;
+        lines->cannot_try = true;
+    }
+    int ready = leat_wait_fd(lines->fd, LEAT_WRITABLE);
+    if (ready < 0)
+        return ready;
+    /* What a pipe that is ready takes without waiting. */
+    ssize_t count = write(lines->fd, data, size < PIPE_BUF ? size : PIPE_BUF);
+    return count < 0 ? -errno : count;
+}
+
+static int write_stream(struct writing *writing) {
+    while (writing->size > 0) {
+        ptrdiff_t count = write_some(writing->lines, writing->data, writing->size);
+        if (count == -EAGAIN) {
+            int ready = leat_wait_fd(writing->lines->fd, LEAT_WRITABLE);
+            if (ready < 0)
+                return ready;
+        }
+        if (count < 0 && count != -EAGAIN && count != -EINTR)
+            return (int)count;
+        writing->data += count > 0 ? count : 0;
+        writing->size -= count > 0 ? (size_t)count : 0;
+    }
+    return 0;
+}
+
+static int write_bytes(struct lines *lines, const char *data, size_t size, struct leat_error *error) {
+    struct writing writing = {lines, data, size};
+    int code = lines->regular ? leat_block(write_file, &writing) : write_stream(&writing);
+    if (code)
+        return leat_fail(error, code, "%s: cannot write: %s; the first %llu items of this run are out", lines->name,
+                         strerror(-code), (unsigned long long)lines->written);
+    return 0;
+}
+
+static int write_buffer(struct lines *lines, struct leat_error *error) {
+    if (lines->used == 0)
+        return 0;
+    int code = write_bytes(lines, lines->buffer, lines->used, error);
+    if (code)
+        return code;
+    lines->written += lines->buffered;
+    lines->used = lines->buffered = 0;
+    return 0;
+}
+
+/* The bytes go into the buffer, or straight out when they are larger than it. */
+static int append(struct lines *lines, struct leat_bytes bytes, struct leat_error *error) {
+    if (bytes.size > BUFFER - lines->used) {
+        int code = write_buffer(lines, error);
+        if (code)
+            return code;
+        if (bytes.size > BUFFER)
+            return write_bytes(lines, bytes.data, bytes.size, error);
+    }
+    memcpy(lines->buffer + lines->used, bytes.data, bytes.size);
+    lines->used += bytes.size;
+    return 0;
+}
+
+/* Make `*out` fit between two delimiters. 0, or why the item cannot be a line. */
+static int frame(const struct lines *lines, struct leat_batch *batch, struct leat_bytes *out,
+                 struct leat_error *reason) {
+    if (out->size == 0 || !memchr(out->data, lines->delimiter, out->size))
+        return 0;
+    if (lines->settings.null)
+        return leat_fail(reason, -EILSEQ, "has a NUL byte in it, which --null cannot carry");
+    if (lt_json_check(*out, NULL))
+        return leat_fail(reason, -EILSEQ, "has a newline in it and is not JSON: --null can carry it");
+    char *copy = leat_batch_alloc(batch, out->size);
+    if (!copy)
+        return leat_fail(reason, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < out->size; i++)
+        copy[i] = out->data[i] == '\n' ? ' ' : out->data[i];
+    out->data = copy;
+    return 0;
+}
+
+static int write_item(struct lines *lines, struct leat_batch *batch, struct leat_item *item, struct leat_error *error) {
+    struct leat_error reason;
+    struct leat_bytes out;
+    reason.text[0] = '\0';
+    int code = leat_item_render(batch, item, &out, &reason);
+    if (code == 0)
+        code = frame(lines, batch, &out, &reason);
+    if (code) {
+        leat_item_fail(batch, item, code, "%s", reason.text[0] ? reason.text : strerror(-code));
+        return 0;
+    }
+    code = append(lines, out, error);
+    if (code == 0)
+        code = append(lines, (struct leat_bytes){&lines->delimiter, 1}, error);
+    if (code)
+        return code;
+    item->fate = LEAT_DELIVERED;
+    lines->buffered++;
+    return 0;
+}
+
+static int sync_blocking(void *arg) {
+    const struct lines *lines = arg;
+    return fdatasync(lines->fd) < 0 ? -errno : 0;
+}
+
+static int sync_file(struct lines *lines, struct leat_error *error) {
+    int code = leat_block(sync_blocking, lines);
+    if (code)
+        return leat_fail(error, code, "%s: cannot bring it to the disk: %s", lines->name, strerror(-code));
+    return 0;
+}
+
+static int write_batches(struct lines *lines, struct leat_batch **batches, size_t count, struct leat_error *error) {
+    for (size_t b = 0; b < count; b++) {
+        for (size_t i = 0; i < batches[b]->count; i++) {
+            struct leat_item *item = &batches[b]->items[i];
+            int code = item->fate == LEAT_LIVE ? write_item(lines, batches[b], item, error) : 0;
+            if (code)
+                return code;
+        }
+    }
+    int code = write_buffer(lines, error);
+    return code || !lines->settings.sync ? code : sync_file(lines, error);
+}
+
+static int write_lines(void *sink, struct leat_batch **batches, size_t count, struct leat_error *error) {
+    int code = write_batches(sink, batches, count, error);
+    for (size_t b = 0; b < count && code == 0; b++)
+        leat_batch_confirm(batches[b]);
+    return code;
+}
+
+/* Without an item the file has not been emptied yet. */
+static int flush_lines(void *sink, struct leat_error *error) {
+    struct lines *lines = sink;
+    return lines->emptied ? 0 : write_bytes(lines, "", 0, error);
+}
+
+const struct leat_sink_type lt_lines_sink = {
+    .scheme = "",
+    .syntax = "PATH | -",
+    .summary = "Items as lines in a file or on standard output",
+    .options = options,
+    .settings_size = sizeof(struct lt_lines_sink_settings),
+    .open = open_lines,
+    .write = write_lines,
+    .flush = flush_lines,
+    .close = close_lines,
+};
