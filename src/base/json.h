@@ -2,6 +2,7 @@
 /**
  * JSON of the hot path: validate a text, find one field without building
  * anything, decode and encode strings. RFC 8259, strict, UTF-8 checked.
+ * Messages count bytes from 0. Nothing is allocated, and no function recurses.
  */
 #ifndef LEAT_BASE_JSON_H
 #define LEAT_BASE_JSON_H
@@ -20,10 +21,23 @@ enum { LT_JSON_DEPTH = 512 }; /* deeper nesting is refused, not followed */
  */
 int lt_json_member(struct leat_bytes text, struct leat_bytes name, struct leat_bytes *value, struct leat_error *error);
 
-/** The same along a path ".a.b[0]". */
+/**
+ * The same along a path ".name", "name", ".a.b", ".a[0]": a name is whatever
+ * has no dot and no bracket in it. -ENOENT also where the path leads through
+ * something of another kind; -EINVAL also for a path that is none.
+ */
 int lt_json_find(struct leat_bytes text, const char *path, struct leat_bytes *value, struct leat_error *error);
 
-/** Check one JSON value of any kind. 0 or -EBADMSG. */
+/** The name that `path` begins with, in `*name`. Returns the rest of the path; NULL: it is no path. */
+const char *lt_json_path_name(const char *path, struct leat_bytes *name);
+
+/** Follow the rest of a path within a valid value. 0, -ENOENT, -EINVAL (no path); all without a text. */
+int lt_json_inside(struct leat_bytes json, const char *path, struct leat_bytes *value);
+
+/** 0, or -EINVAL and why `path` is not one that lt_json_find() can follow. */
+int lt_json_path_check(const char *path, struct leat_error *error);
+
+/** Check that `text` is exactly one JSON value of any kind. 0 or -EBADMSG. */
 int lt_json_check(struct leat_bytes text, struct leat_error *error);
 
 /**

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * JSON strings: to plain text and back. Both directions copy whole blocks and
+ * then advance by what of them was plain: the room is large enough for what is
+ * copied too far, because neither direction's output runs ahead of its input
+ * (decode) or of six times its input (encode).
+ */
+#include "base/json-scan.h"
+#include "base/json-walk.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+
+static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+
+static unsigned hex_digit(char digit) {
+    return digit <= '9' ? (unsigned)(digit - '0') : (unsigned)((digit | 0x20) - 'a' + 10);
+}
+
+static uint32_t hex4(const char *at) {
+    return hex_digit(at[0]) << 12 | hex_digit(at[1]) << 8 | hex_digit(at[2]) << 4 | hex_digit(at[3]);
+}
+
+/** \uXXXX at `at`, and the low surrogate behind a high one. */
+static const char *unicode_escape(const char *at, const char *end, uint32_t *code_point) {
+    uint32_t first = hex4(at + 2);
+    at += 6;
+    *code_point = first;
+    if (first < 0xD800 || first > 0xDFFF)
+        return at;
+    *code_point = 0xFFFD;
+    if (first > 0xDBFF || end - at < 6 || at[0] != '\\' || at[1] != 'u')
+        return at;
+    uint32_t second = hex4(at + 2);
+    if (second < 0xDC00 || second > 0xDFFF)
+        return at;
+    *code_point = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+    return at + 6;
+}
+
+const char *lt_json_escape(const char *at, const char *end, uint32_t *code_point) {
+    char letter = at[1];
+    switch (letter) {
+    case 'u':
+        return unicode_escape(at, end, code_point);
+    case 'b':
+        *code_point = '\b';
+        break;
+    case 'f':
+        *code_point = '\f';
+        break;
+    case 'n':
+        *code_point = '\n';
+        break;
+    case 'r':
+        *code_point = '\r';
+        break;
+    case 't':
+        *code_point = '\t';
+        break;
+    default:
+        *code_point = (unsigned char)letter;
+    }
+    return at + 2;
+}
+
+bool lt_json_named(const struct lt_json_member *member, struct leat_bytes name) {
+    size_t size = (size_t)(member->name_end - member->name);
+    if (!member->escaped)
+        return size == name.size && (size == 0 || memcmp(member->name, name.data, size) == 0);
+    const char *at = member->name;
+    size_t matched = 0;
+    while (at < member->name_end) {
+        char bytes[4] = {*at};
+        unsigned length = 1;
+        if (*at == '\\') {
+            uint32_t code_point;
+            at = lt_json_escape(at, member->name_end, &code_point);
+            length = lt_utf8_write(code_point, bytes);
+        } else {
+            at++;
+        }
+        if (name.size - matched < length || memcmp(name.data + matched, bytes, length) != 0)
+            return false;
+        matched += length;
+    }
+    return matched == name.size;
+}
+
+/** Copy plain bytes from `at` up to the next backslash or `end`. */
+static const char *copy_plain(const char *at, const char *end, char **out) {
+    while (end - at >= LT_BLOCK) {
+        memcpy(*out, at, LT_BLOCK);
+        uint64_t mask = lt_scan_string(at);
+        unsigned plain = mask ? (unsigned)__builtin_ctzll(mask) : LT_BLOCK;
+        *out += plain;
+        at += plain;
+        if (mask)
+            return at;
+    }
+    while (at < end && *at != '\\')
+        *(*out)++ = *at++;
+    return at;
+}
+
+int lt_json_decode(struct leat_bytes json, char *room, struct leat_bytes *text) {
+    if (json.size < 2 || json.data[0] != '"')
+        return -EINVAL;
+    const char *begin = json.data + 1;
+    const char *end = json.data + json.size - 1;
+    const char *at = memchr(begin, '\\', (size_t)(end - begin));
+    if (!at) {
+        *text = (struct leat_bytes){begin, json.size - 2};
+        return 0;
+    }
+    size_t plain = (size_t)(at - begin);
+    memcpy(room, begin, plain);
+    char *out = room + plain;
+    while (at < end) {
+        uint32_t code_point;
+        at = lt_json_escape(at, end, &code_point);
+        out += lt_utf8_write(code_point, out);
+        at = copy_plain(at, end, &out);
+    }
+    *text = (struct leat_bytes){room, (size_t)(out - room)};
+    return 0;
+}
+
+static char *encode_control(unsigned char byte, char *out) {
+    static const char letters[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    *out++ = '\\';
+    if (letters[byte]) {
+        *out++ = letters[byte];
+        return out;
+    }
+    memcpy(out, "u00", 3);
+    out[3] = (char)('0' + (byte >> 4));
+    out[4] = "0123456789abcdef"[byte & 15];
+    return out + 5;
+}
+
+/** Everything at `at` that is not ASCII. */
+static const char *encode_high(const char *at, const char *end, char **out) {
+    while (at < end && (unsigned char)*at >= 0x80) {
+        unsigned length = lt_utf8_sequence(at, end);
+        if (length == 0) {
+            memcpy(*out, replacement, 3);
+            *out += 3;
+            at += lt_utf8_broken(at, end);
+            continue;
+        }
+        memcpy(*out, at, length);
+        *out += length;
+        at += length;
+    }
+    return at;
+}
+
+/** The byte at `at`, which lt_scan_text() points at, and what belongs to it. */
+static const char *encode_special(const char *at, const char *end, char **out) {
+    unsigned char byte = (unsigned char)*at;
+    if (byte >= 0x80)
+        return encode_high(at, end, out);
+    if (byte < 0x20) {
+        *out = encode_control(byte, *out);
+        return at + 1;
+    }
+    *(*out)++ = '\\';
+    *(*out)++ = (char)byte;
+    return at + 1;
+}
+
+size_t lt_json_encode(struct leat_bytes text, char *room) {
+    const char *at = text.data;
+    const char *end = text.data + text.size;
+    char *out = room;
+    *out++ = '"';
+    while (end - at >= LT_BLOCK) {
+        memcpy(out, at, LT_BLOCK);
+        uint64_t mask = lt_scan_text(at);
+        unsigned plain = mask ? (unsigned)__builtin_ctzll(mask) : LT_BLOCK;
+        out += plain;
+        at += plain;
+        if (mask)
+            at = encode_special(at, end, &out);
+    }
+    while (at < end) {
+        unsigned char byte = (unsigned char)*at;
+        if (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\')
+            *out++ = *at++;
+        else
+            at = encode_special(at, end, &out);
+    }
+    *out++ = '"';
+    return (size_t)(out - room);
+}
