@@ -30,7 +30,7 @@ configure = @wanted='$(CC) $(2)'; \
 	fi
 
 asan_environment = ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=0:allocator_may_return_null=1 \
-	UBSAN_OPTIONS=print_stacktrace=1
+	UBSAN_OPTIONS=print_stacktrace=1 LEAT_CFLAGS=-fsanitize=address,undefined
 tsan_environment = TSAN_OPTIONS=exitcode=66:second_deadlock_stack=1
 
 .PHONY: all packages run check asan tsan bench install format clean
