@@ -23,10 +23,10 @@
 #include "leat.h"
 
 #include "base/clock.h"
+#include "base/lock.h"
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 struct waiter {
@@ -37,7 +37,7 @@ struct waiter {
 };
 
 struct leat_limiter {
-    pthread_mutex_t lock;
+    struct lt_lock lock;
     double rate;  /* tokens a second */
     double burst; /* most tokens saved up */
     double tokens;
@@ -57,10 +57,10 @@ static void refill(struct leat_limiter *limiter) {
 
 /* When `need` tokens will be there, at the present rate. */
 static leat_time moment_of(const struct leat_limiter *limiter, double need) {
-    double wait = ceil((need - limiter->tokens) / limiter->rate * 1e9);
+    double wait = (need - limiter->tokens) / limiter->rate * 1e9;
     if (!(wait < (double)(LEAT_FOREVER - limiter->counted)))
         return LEAT_FOREVER;
-    return limiter->counted + (wait < 1 ? 1 : (leat_time)wait);
+    return limiter->counted + (wait < 0 ? 0 : (leat_time)wait) + 1;
 }
 
 static void tell_first(struct leat_limiter *limiter) {
@@ -110,10 +110,10 @@ static int pause_waiter(struct leat_limiter *limiter, struct waiter *waiter, lea
         leat_time moment = moment_of(limiter, waiter->need);
         until = moment < deadline ? moment : deadline;
     }
-    pthread_mutex_unlock(&limiter->lock);
+    lt_unlock(&limiter->lock);
     leat_wg_wait_until(&waiter->event, until);
     int cancelled = leat_cancelled();
-    pthread_mutex_lock(&limiter->lock);
+    lt_lock(&limiter->lock);
     if (waiter->told) {
         waiter->told = false;
         leat_wg_add(&waiter->event, 1);
@@ -147,10 +147,10 @@ int leat_limiter_take_until(struct leat_limiter *limiter, double n, leat_time de
     int error = leat_cancelled();
     if (error)
         return error;
-    pthread_mutex_lock(&limiter->lock);
+    lt_lock(&limiter->lock);
     if (limiter->first || !take(limiter, n))
         error = wait_in_line(limiter, n, deadline);
-    pthread_mutex_unlock(&limiter->lock);
+    lt_unlock(&limiter->lock);
     return error;
 }
 
@@ -164,21 +164,21 @@ int leat_limiter_take_try(struct leat_limiter *limiter, double n) {
     int error = leat_cancelled();
     if (error)
         return error;
-    pthread_mutex_lock(&limiter->lock);
+    lt_lock(&limiter->lock);
     if (limiter->first || !take(limiter, n))
         error = -EAGAIN;
-    pthread_mutex_unlock(&limiter->lock);
+    lt_unlock(&limiter->lock);
     return error;
 }
 
 int leat_limiter_set(struct leat_limiter *limiter, double rate) {
     if (!(rate > 0) || isinf(rate))
         return -EINVAL;
-    pthread_mutex_lock(&limiter->lock);
+    lt_lock(&limiter->lock);
     refill(limiter);
     limiter->rate = rate;
     tell_first(limiter);
-    pthread_mutex_unlock(&limiter->lock);
+    lt_unlock(&limiter->lock);
     return 0;
 }
 
@@ -188,7 +188,6 @@ struct leat_limiter *leat_limiter_new(double rate, double burst) {
     struct leat_limiter *limiter = calloc(1, sizeof *limiter);
     if (!limiter)
         return NULL;
-    pthread_mutex_init(&limiter->lock, NULL);
     limiter->rate = rate;
     limiter->burst = burst >= 1 ? burst : 1;
     limiter->tokens = limiter->burst;
@@ -197,8 +196,5 @@ struct leat_limiter *leat_limiter_new(double rate, double burst) {
 }
 
 void leat_limiter_free(struct leat_limiter *limiter) {
-    if (!limiter)
-        return;
-    pthread_mutex_destroy(&limiter->lock);
     free(limiter);
 }
