@@ -11,7 +11,7 @@ setup() {
 build_blocks() {
     awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' "$root/$1" >"$BATS_TEST_TMPDIR/blocks.c"
     # shellcheck disable=SC2086
-    cc -std=gnu17 -D_GNU_SOURCE -g -Wall -Wextra -Werror -I"$root/include" $LEAT_CFLAGS "$BATS_TEST_TMPDIR/blocks.c" \
+    cc -std=gnu17 -D_GNU_SOURCE -g -Wall -Wextra -Wno-unused-parameter -Werror -I"$root/include" $LEAT_CFLAGS "$BATS_TEST_TMPDIR/blocks.c" \
         "$LEAT_BUILD/libleat.a" -pthread -o "$2"
 }
 
