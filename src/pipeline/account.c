@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Accounting: what every task does with its time, where every batch is, how the
+ * items fared, and the snapshot of all that from any thread.
+ *
+ * Every line has one writer, which pays one clock reading and a few plain
+ * stores for each switch, and switches a few times for each batch. A reader
+ * that meets a write in progress reads again. Rejected: sampling (says nothing
+ * about waits of tasks, which have no thread to sample) and a lock.
+ */
+#include "base/clock.h"
+#include "pipeline/engine.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+void lt_line_start(struct lt_line *line, enum leat_state state) {
+    lt_store(&line->state, (uint32_t)state, relaxed);
+    lt_store(&line->since, lt_now(), release);
+}
+
+static void begin_write(struct lt_line *line) {
+    lt_store(&line->version, lt_load(&line->version, relaxed) + 1, relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static void end_write(struct lt_line *line) {
+    lt_store(&line->version, lt_load(&line->version, relaxed) + 1, release);
+}
+
+enum leat_state lt_line_switch(struct lt_line *line, enum leat_state state) {
+    enum leat_state before = lt_load(&line->state, relaxed);
+    if (before == state)
+        return before;
+    leat_time now = lt_now(), since = lt_load(&line->since, relaxed);
+    begin_write(line);
+    lt_store(&line->time[before], lt_load(&line->time[before], relaxed) + now - since, relaxed);
+    lt_store(&line->since, now, relaxed);
+    lt_store(&line->state, (uint32_t)state, relaxed);
+    end_write(line);
+    return before;
+}
+
+void lt_line_add(struct lt_line *line, uint64_t items) {
+    lt_store(&line->items, lt_load(&line->items, relaxed) + items, relaxed);
+}
+
+void lt_line_view(struct lt_line *line, struct lt_line_view *view) {
+    uint32_t version;
+    do {
+        while ((version = lt_load(&line->version, acquire)) & 1)
+            lt_pause();
+        for (int s = 0; s < LEAT_STATES; s++)
+            view->time[s] = lt_load(&line->time[s], relaxed);
+        view->state = lt_load(&line->state, relaxed);
+        view->since = lt_load(&line->since, relaxed);
+        view->items = lt_load(&line->items, relaxed);
+        atomic_thread_fence(memory_order_acquire);
+    } while (lt_load(&line->version, relaxed) != version);
+}
+
+enum leat_state leat_batch_state(struct leat_batch *batch, enum leat_state state) {
+    struct lt_slot *slot = batch->engine;
+    if (!slot || !slot->line || (unsigned)state >= LEAT_STATES)
+        return LEAT_BUSY;
+    return lt_line_switch(slot->line, state);
+}
+
+void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column) {
+    struct lt_slot *slot = batch->engine;
+    slot->line = NULL;
+    lt_store(&slot->column, (uint32_t)column, relaxed);
+    lt_store(&slot->since, lt_now(), relaxed);
+    lt_store(&slot->place, (uint32_t)place, release);
+}
+
+void lt_slot_take(struct leat_batch *batch, enum lt_place place, size_t column, struct lt_line *line) {
+    struct lt_slot *slot = batch->engine;
+    lt_slot_move(batch, place, column);
+    slot->line = line;
+}
+
+leat_time lt_process_cpu(void) {
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (use.ru_utime.tv_sec + use.ru_stime.tv_sec) * LEAT_SECOND +
+           (use.ru_utime.tv_usec + use.ru_stime.tv_usec) * LEAT_MICROSECOND;
+}
+
+bool lt_balanced(const struct lt_pipeline *pipeline) {
+    const struct lt_tally *tally = &pipeline->tally;
+    return lt_load(&tally->in, relaxed) == lt_load(&tally->delivered, relaxed) + lt_load(&tally->filtered, relaxed) +
+                                               lt_load(&tally->failed, relaxed) + lt_load(&tally->returned, relaxed);
+}
+
+/* ---------------------------------------------------------------- snapshot */
+
+/** Fates before arrivals: so a run in progress never shows more items gone than came. */
+static void count(struct lt_tally *tally, struct lt_counts *counts) {
+    counts->delivered = lt_load(&tally->delivered, acquire);
+    counts->filtered = lt_load(&tally->filtered, acquire);
+    counts->failed = lt_load(&tally->failed, acquire);
+    counts->returned = lt_load(&tally->returned, acquire);
+    counts->bytes_out = lt_load(&tally->bytes_out, acquire);
+    counts->in = lt_load(&tally->in, acquire);
+    counts->bytes_in = lt_load(&tally->bytes_in, acquire);
+}
+
+static void add_line(struct lt_stage_snapshot *stage, struct lt_line *line, leat_time now) {
+    struct lt_line_view view;
+    lt_line_view(line, &view);
+    for (int s = 0; s < LEAT_STATES; s++)
+        stage->time[s] += view.time[s];
+    if (view.since && now > view.since)
+        stage->time[view.state] += now - view.since;
+    stage->items += view.items;
+}
+
+static void add_queue(struct lt_stage_snapshot *stage, const struct leat_chan *chan) {
+    if (!chan)
+        return;
+    stage->queued = leat_chan_len(chan);
+    stage->queue_capacity = leat_chan_cap(chan);
+}
+
+/** The processor time of the process, shared out by busy time: tasks move between threads, threads cannot be asked. */
+static void share_cpu(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot) {
+    leat_time cpu = lt_load(&pipeline->cpu_after, acquire);
+    cpu = (cpu ? cpu : lt_process_cpu()) - pipeline->cpu_before;
+    double busy = 0;
+    for (size_t s = 0; s < snapshot->stage_count; s++)
+        busy += (double)snapshot->stages[s].time[LEAT_BUSY];
+    leat_time left = cpu;
+    for (size_t s = snapshot->stage_count; busy > 0 && s-- > 1;) {
+        snapshot->stages[s].cpu = (leat_time)((double)cpu * (double)snapshot->stages[s].time[LEAT_BUSY] / busy);
+        left -= snapshot->stages[s].cpu;
+    }
+    snapshot->stages[0].cpu = left > 0 ? left : 0;
+}
+
+void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot) {
+    const struct lt_plan *plan = pipeline->plan;
+    memset(snapshot, 0, sizeof *snapshot);
+    snapshot->stage_count = pipeline->group_count + 2;
+    snapshot->stopping = lt_level(pipeline) != LT_RUNNING;
+    count(&pipeline->tally, &snapshot->counts);
+    struct lt_stage_snapshot *source = &snapshot->stages[0], *sink = &snapshot->stages[pipeline->group_count + 1];
+    source->name = plan->from.spelling;
+    source->workers = 1;
+    sink->name = plan->to.spelling;
+    sink->workers = 1;
+    for (size_t g = 0; g < pipeline->group_count; g++) {
+        snapshot->stages[g + 1].name = pipeline->groups[g].name;
+        snapshot->stages[g + 1].workers = pipeline->groups[g].workers;
+    }
+    leat_time started = lt_load(&pipeline->started, acquire), ended = lt_load(&pipeline->ended, acquire);
+    if (!started)
+        return;
+    leat_time now = ended ? ended : lt_now();
+    snapshot->elapsed = now - started;
+    add_line(source, &pipeline->source_line, now);
+    for (size_t g = 0; g < pipeline->group_count; g++) {
+        for (unsigned w = 0; w < pipeline->groups[g].workers; w++)
+            add_line(&snapshot->stages[g + 1], &pipeline->groups[g].members[w].line, now);
+        add_queue(&snapshot->stages[g + 1], pipeline->groups[g].in);
+    }
+    add_line(sink, &pipeline->sink_line, now);
+    add_queue(sink, pipeline->to_sink);
+    struct lt_stage_snapshot acknowledge = {0};
+    add_line(&acknowledge, &pipeline->acknowledge_line, now);
+    snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
+    share_cpu(pipeline, snapshot);
+    pthread_mutex_lock(&pipeline->mutex);
+    snapshot->total = pipeline->total;
+    if (lt_load(&pipeline->source_may_answer, relaxed) && plan->source->total)
+        snapshot->total = plan->source->total(pipeline->source);
+    pthread_mutex_unlock(&pipeline->mutex);
+}
+
+/* ------------------------------------------------------------------ pacing */
+
+/** What one item costs in a group since the last look; 0 when nothing passed. */
+static leat_time cost_since(struct lt_pipeline *pipeline, size_t g, uint64_t *passed) {
+    uint64_t items = 0;
+    leat_time time = 0;
+    struct lt_group *group = &pipeline->groups[g];
+    for (unsigned w = 0; w < group->workers; w++) {
+        struct lt_line_view view;
+        lt_line_view(&group->members[w].line, &view);
+        items += view.items;
+        time += view.time[LEAT_BUSY] + view.time[LEAT_WAITS_OUTSIDE] + view.time[LEAT_THROTTLED];
+    }
+    *passed = items;
+    uint64_t new_items = items - pipeline->pace_items[g];
+    leat_time new_time = time - pipeline->pace_time[g];
+    pipeline->pace_items[g] = items;
+    pipeline->pace_time[g] = time;
+    return new_items ? new_time / (leat_time)new_items : 0;
+}
+
+uint64_t lt_pace(struct lt_pipeline *pipeline) {
+    if (!pipeline->group_count)
+        return pipeline->most_items;
+    leat_time now = lt_now();
+    if (pipeline->paced && now - pipeline->paced < LEAT_MILLISECOND)
+        return pipeline->pace_limit;
+    pipeline->paced = now;
+    uint64_t proven = UINT64_MAX;
+    leat_time slowest = 0;
+    for (size_t g = 0; g < pipeline->group_count; g++) {
+        uint64_t passed;
+        leat_time cost = cost_since(pipeline, g, &passed);
+        if (cost > slowest)
+            slowest = cost;
+        if (passed < proven)
+            proven = passed;
+    }
+    if (slowest)
+        pipeline->service = pipeline->service ? (pipeline->service + slowest) / 2 : slowest;
+    uint64_t limit = pipeline->service ? (uint64_t)(LT_TARGET_WORK / pipeline->service) : pipeline->most_items;
+    if (limit > 1 + proven / 4)
+        limit = 1 + proven / 4;
+    if (limit > pipeline->most_items)
+        limit = pipeline->most_items;
+    return pipeline->pace_limit = limit ? limit : 1;
+}

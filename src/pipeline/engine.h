@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, order.c, acknowledge.c,
+ * errors.c, stop.c, account.c and watchdog.c include it.
+ *
+ * Who runs, and what goes between them (each arrow is a bounded channel of
+ * batch pointers, every batch is owned by whoever took it last):
+ *
+ *     source task -> group of workers -> … -> sink task ~confirm~> acknowledge task
+ *          ^------------------------- free batches -------------------'
+ *
+ * Invariants:
+ * - There is a fixed number of batches (lt_pipeline.slot_count), made before the
+ *   start. Every channel but those between the groups has room for all of them,
+ *   so that no confirmation and no free batch ever waits, and the window that
+ *   restores the order needs no more places than there are batches.
+ * - A batch that was read comes to the acknowledge task exactly once, whatever
+ *   happens; only there (and, for what a broken sink left, in lt_settle) are
+ *   fates counted and is the source told.
+ * - Stopping only ever rises (lt_level), broken only ever becomes true.
+ *
+ * Rejected: channels of items (a hop costs more than most stages do); batches
+ * made on demand (memory then depends on the slowest sink); counting fates where
+ * they are decided (a returned batch would have to be counted back).
+ */
+#ifndef LEAT_PIPELINE_ENGINE_H
+#define LEAT_PIPELINE_ENGINE_H
+
+#include "base/atomic.h"
+#include "pipeline/run.h"
+
+#include <pthread.h>
+
+enum {
+    LT_SINK_TAKES = 16,         /* batches for one call of the sink's write */
+    LT_SINK_QUEUE = 8,          /* batches that wait before it */
+    LT_ERRORS_ON_TERMINAL = 5,  /* failures shown when there is no error file */
+    LT_ERROR_ITEM = 64 * 1024,  /* bytes of an item kept in the error file */
+    LT_DEFAULT_ITEMS = 1024,    /* --batch */
+    LT_DEFAULT_BYTES = 1 << 20, /* --batch-bytes */
+};
+
+#define LT_DEFAULT_GRACE (30 * LEAT_SECOND)
+#define LT_LAST_CALL (2 * LEAT_SECOND) /* from the end of the grace, when all is dropped, to the hard end */
+#define LT_TARGET_WORK                                                                                                 \
+    LEAT_MILLISECOND /* of one batch in the slowest group: small against a person's patience, large against a hop */
+#define LT_BYTES_IN_FLIGHT ((uint64_t)32 << 20)
+#define LT_LEAST_BYTES ((uint64_t)64 << 10)
+
+/** What one task does with its time. One writer; `version` is odd while it writes. */
+struct lt_line {
+    _Alignas(64) _Atomic uint32_t version;
+    _Atomic uint32_t state;
+    _Atomic leat_time since;
+    _Atomic leat_time time[LEAT_STATES];
+    _Atomic uint64_t items;
+};
+
+struct lt_line_view {
+    leat_time time[LEAT_STATES];
+    uint64_t items;
+    enum leat_state state;
+    leat_time since;
+};
+
+/** Where a batch is. */
+enum lt_place { LT_FREE, LT_READING, LT_QUEUED, LT_WORKED, LT_SINKING, LT_CONFIRMED };
+
+/** The engine's side of a batch (leat_batch.engine). The atomics are for the watchdog, which looks while others write.
+ */
+struct lt_slot {
+    struct leat_batch *batch;
+    struct leat_chan *confirmed; /* where its confirmation goes */
+    struct lt_line *line;        /* of the task that holds it */
+    _Atomic uint32_t place;
+    _Atomic uint32_t column; /* the column it is in or waits for */
+    _Atomic size_t count;
+    _Atomic uint64_t position, id; /* of its first item */
+    _Atomic leat_time since;       /* in this place */
+};
+
+/** How far a stop has gone. */
+enum lt_level { LT_RUNNING, LT_DRAINING, LT_DROPPING };
+
+/** A scope that a stop of its level cancels. */
+struct lt_reach {
+    enum lt_level level;
+    struct leat_scope *scope;
+};
+
+struct lt_worker {
+    struct lt_line line;
+    struct lt_pipeline *pipeline;
+    struct lt_group *group;
+    void **states; /* of its stages, one each */
+    size_t opened; /* how many of them */
+    struct lt_reach reach;
+};
+
+/** Neighbouring stages that one worker runs in one go. */
+struct lt_group {
+    char *name;
+    size_t first, count; /* stages of the plan */
+    size_t index;        /* among the groups; its column is one more */
+    unsigned workers;
+    struct lt_worker *members;
+    struct leat_chan *in;
+    _Atomic unsigned left; /* members that have not ended */
+};
+
+/** Restores the order of reading. */
+struct lt_order {
+    struct leat_batch **window; /* by sequence number modulo room */
+    size_t room;
+    uint64_t next;
+};
+
+struct lt_errors {
+    int fd; /* -1: to standard error, the first few */
+    bool broken;
+    unsigned shown;
+    char *room; /* of the record in the making */
+    size_t size, capacity;
+};
+
+struct lt_tally {
+    _Atomic uint64_t in, delivered, filtered, failed, returned, bytes_in, bytes_out;
+};
+
+struct lt_pipeline {
+    const struct lt_plan *plan;
+    unsigned processors;
+    leat_time grace;
+    uint64_t most_items, most_bytes; /* of a batch */
+
+    void *source, **stages, *sink, *dead;
+    size_t stages_opened;
+    bool source_open, sink_open, dead_open, entered;
+    uint64_t total; /* what the source said of it at its end */
+
+    struct lt_group *groups;
+    size_t group_count;
+    struct lt_slot *slots;
+    size_t slot_count;
+    struct leat_chan *free_batches, *to_sink, *confirmed;
+    struct lt_order order;
+
+    struct leat_batch *dead_batch;
+    struct lt_slot dead_slot;
+    struct leat_chan *dead_confirmed;
+    bool dead_broken;
+    struct lt_errors errors;
+
+    struct lt_line source_line, sink_line, acknowledge_line;
+    struct lt_tally tally;
+    _Atomic leat_time started, ended;
+    leat_time cpu_before;
+    _Atomic leat_time cpu_after; /* 0 while it runs */
+
+    /* pacing: the source task's own */
+    leat_time paced, service;
+    uint64_t pace_limit, pace_items[LT_MAX_STAGES];
+    leat_time pace_time[LT_MAX_STAGES];
+
+    pthread_mutex_t mutex; /* of what follows, and of every reach; held for a few instructions */
+    _Atomic uint32_t level;
+    _Atomic uint32_t asked;          /* by lt_pipeline_stop */
+    _Atomic uint32_t returned_below; /* groups with a lower index process no more */
+    _Atomic bool source_may_answer;  /* lt_snapshot.total may be asked for */
+    _Atomic bool broken, late, failed_to_start;
+    bool sink_broken;
+    struct leat_error error;
+    struct lt_reach opening, reading;
+
+    /* watchdog */
+    pthread_t watchdog;
+    _Atomic uint32_t bell; /* rings at every stop and at the end */
+    _Atomic bool over;
+    lt_leave *leave;
+    void *leave_argument;
+};
+
+/* account.c */
+void lt_line_start(struct lt_line *line, enum leat_state state);
+enum leat_state lt_line_switch(struct lt_line *line, enum leat_state state);
+void lt_line_add(struct lt_line *line, uint64_t items);
+void lt_line_view(struct lt_line *line, struct lt_line_view *view);
+void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column);
+void lt_slot_take(struct leat_batch *batch, enum lt_place place, size_t column, struct lt_line *line);
+leat_time lt_process_cpu(void);
+bool lt_balanced(const struct lt_pipeline *pipeline);
+
+/** Items for the next batch: what the slowest group does in about LT_TARGET_WORK, and never much more than was proven
+ * to pass. */
+uint64_t lt_pace(struct lt_pipeline *pipeline);
+
+/* stop.c */
+void lt_raise(struct lt_pipeline *pipeline, enum lt_level level);
+enum lt_level lt_level(const struct lt_pipeline *pipeline);
+/** Keep the first error, with `spelling` before it, and go no further than `level` allows. */
+void lt_break(struct lt_pipeline *pipeline, const char *spelling, const struct leat_error *error, enum lt_level level);
+/** Open a scope that a stop of `level` cancels. 0 or -ENOMEM. */
+int lt_reach_open(struct lt_pipeline *pipeline, struct lt_reach *reach, enum lt_level level);
+/** Close it: whatever blocks afterwards is not cut short. May be called again. */
+void lt_reach_close(struct lt_pipeline *pipeline, struct lt_reach *reach);
+
+/* flow.c: tasks */
+int lt_source_task(void *pipeline);
+int lt_worker_task(void *worker);
+int lt_sink_task(void *pipeline);
+/** One member less; the last one closes what comes after the group. */
+void lt_worker_gone(struct lt_group *group, struct lt_pipeline *pipeline);
+/** Every item that is still on its way goes back. */
+void lt_return_items(struct leat_batch *batch);
+/** Name the place of new failures. Returns how many items are live. */
+size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const char *place);
+struct leat_chan *lt_output_of(struct lt_pipeline *pipeline, size_t group);
+
+/* ends.c: called by one and the same task */
+bool lt_open_ends(struct lt_pipeline *pipeline);
+void lt_close_ends(struct lt_pipeline *pipeline);
+
+/* order.c */
+int lt_order_open(struct lt_order *order, size_t room);
+void lt_order_put(struct lt_order *order, struct leat_batch *batch);
+/** The next batch in order, or NULL while it is missing. */
+struct leat_batch *lt_order_take(struct lt_order *order);
+void lt_order_close(struct lt_order *order);
+
+/* acknowledge.c */
+int lt_acknowledge_task(void *pipeline);
+/** Send a batch that needs no sink to the acknowledge task. */
+void lt_pass_by(struct leat_batch *batch);
+/** What a broken sink left unconfirmed, once it is closed and can touch nothing more. */
+void lt_settle(struct lt_pipeline *pipeline);
+
+/* errors.c */
+int lt_errors_open(struct lt_errors *errors, const char *path, struct leat_error *error);
+/** Record the failed items of a batch. Negative: nothing was kept of those that are still FAILED afterwards. */
+int lt_errors_write(struct lt_errors *errors, const struct lt_plan *plan, struct leat_batch *batch,
+                    struct leat_error *error);
+void lt_errors_close(struct lt_errors *errors);
+
+/* watchdog.c */
+int lt_watchdog_start(struct lt_pipeline *pipeline);
+void lt_watchdog_ring(struct lt_pipeline *pipeline);
+void lt_watchdog_end(struct lt_pipeline *pipeline);
+/** What is still held, into `text`; returns its length. */
+size_t lt_describe_held(struct lt_pipeline *pipeline, char *text, size_t room);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The tasks through which items flow: the source's, the workers', the sink's.
+ *
+ * Each ends when what it receives from is closed and empty, and then closes
+ * what it sends to (of a group of workers, the last one does). A stop never
+ * breaks that chain: it only decides what is done with a batch on its way.
+ */
+#include "base/error.h"
+#include "pipeline/engine.h"
+
+#include <errno.h>
+
+struct leat_chan *lt_output_of(struct lt_pipeline *pipeline, size_t group) {
+    return group + 1 < pipeline->group_count ? pipeline->groups[group + 1].in : pipeline->to_sink;
+}
+
+void lt_return_items(struct leat_batch *batch) {
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i].fate == LEAT_LIVE)
+            batch->items[i].fate = LEAT_RETURNED;
+}
+
+size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const char *place) {
+    size_t live = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct leat_item *item = &batch->items[i];
+        if (item->fate == LEAT_LIVE)
+            live++;
+        if (item->fate != LEAT_FAILED || item->stage)
+            continue;
+        item->stage = place;
+        /* The stop, not the item, is to blame. */
+        if (item->code == -ECANCELED && lt_level(pipeline) == LT_DROPPING)
+            item->fate = LEAT_RETURNED;
+    }
+    return live;
+}
+
+/** Send in spite of a stop that reaches the caller: the batch must go on. The channel is closed only after its senders.
+ */
+static void hand_on(struct lt_pipeline *pipeline, struct lt_reach *reach, struct leat_chan *chan,
+                    struct leat_batch *batch) {
+    while (leat_send(chan, &batch) < 0)
+        lt_reach_close(pipeline, reach);
+}
+
+/* ------------------------------------------------------------------ source */
+
+/** What was read joins the run. */
+static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint64_t sequence) {
+    struct lt_slot *slot = batch->engine;
+    struct lt_tally *tally = &pipeline->tally;
+    batch->sequence = sequence;
+    lt_stamp(pipeline, batch, pipeline->plan->from.spelling);
+    lt_store(&slot->count, batch->count, relaxed);
+    lt_store(&slot->position, batch->items[0].position, relaxed);
+    lt_store(&slot->id, batch->items[0].id, relaxed);
+    lt_line_add(&pipeline->source_line, batch->count);
+    lt_fetch_add(&tally->bytes_in, batch->bytes, release);
+    lt_fetch_add(&tally->in, batch->count, release);
+}
+
+/** Read one batch. True: there may be more. */
+static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
+    const struct lt_plan *plan = pipeline->plan;
+    struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
+    batch->item_limit = lt_pace(pipeline);
+    batch->byte_limit = pipeline->most_bytes;
+    lt_line_switch(&pipeline->source_line, LEAT_BUSY);
+    int code = plan->source->read(pipeline->source, batch, &error);
+    if (code >= 0 && batch->count == 0)
+        code = leat_fail(&error, -EPROTO, "it gave neither items nor the end");
+    if (code >= 0)
+        return true;
+    if (code == -ENODATA || (code == -ECANCELED && lt_level(pipeline) != LT_RUNNING))
+        return false;
+    lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
+    lt_return_items(batch);
+    return false;
+}
+
+int lt_source_task(void *argument) {
+    struct lt_pipeline *pipeline = argument;
+    struct leat_chan *first = pipeline->group_count ? pipeline->groups[0].in : pipeline->to_sink;
+    struct lt_line *line = &pipeline->source_line;
+    uint64_t sequence = 0;
+    bool more = lt_reach_open(pipeline, &pipeline->reading, LT_DRAINING) == 0;
+    if (!more)
+        lt_break(pipeline, pipeline->plan->from.spelling, &(struct leat_error){-ENOMEM, "out of memory"}, LT_DRAINING);
+    while (more) {
+        struct leat_batch *batch;
+        lt_line_switch(line, LEAT_WAITS_OUTPUT);
+        if (lt_level(pipeline) != LT_RUNNING || leat_recv(pipeline->free_batches, &batch) < 0)
+            break;
+        lt_slot_take(batch, LT_READING, 0, line);
+        more = read_batch(pipeline, batch);
+        if (batch->count == 0) {
+            lt_slot_move(batch, LT_FREE, 0);
+            break;
+        }
+        take_in(pipeline, batch, sequence++);
+        lt_line_switch(line, LEAT_WAITS_OUTPUT);
+        lt_slot_move(batch, LT_QUEUED, 1);
+        hand_on(pipeline, &pipeline->reading, first, batch);
+    }
+    lt_line_switch(line, LEAT_WAITS_INPUT);
+    lt_reach_close(pipeline, &pipeline->reading);
+    leat_chan_close(first);
+    return 0;
+}
+
+/* ----------------------------------------------------------------- workers */
+
+static bool returns_all(struct lt_pipeline *pipeline, const struct lt_group *group) {
+    return lt_level(pipeline) == LT_DROPPING || lt_load(&pipeline->returned_below, acquire) > group->index;
+}
+
+/** A stage that cannot go on: nothing more comes to it, what is behind it is delivered. */
+static void break_stage(struct lt_pipeline *pipeline, const struct lt_group *group, const char *spelling,
+                        const struct leat_error *error) {
+    pthread_mutex_lock(&pipeline->mutex);
+    if (lt_load(&pipeline->returned_below, relaxed) <= group->index)
+        lt_store(&pipeline->returned_below, (uint32_t)group->index + 1, release);
+    pthread_mutex_unlock(&pipeline->mutex);
+    lt_break(pipeline, spelling, error, LT_DRAINING);
+}
+
+static void process(struct lt_worker *worker, struct leat_batch *batch) {
+    struct lt_pipeline *pipeline = worker->pipeline;
+    struct lt_group *group = worker->group;
+    for (size_t s = 0; s < group->count; s++) {
+        const struct lt_planned_stage *stage = &pipeline->plan->stages[group->first + s];
+        struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
+        if (returns_all(pipeline, group)) {
+            lt_return_items(batch);
+            return;
+        }
+        int code = stage->type->process(pipeline->stages[group->first + s], worker->states[s], batch, &error);
+        size_t live = lt_stamp(pipeline, batch, stage->segment.name);
+        if (code < 0) {
+            if (code != -ECANCELED || lt_level(pipeline) != LT_DROPPING)
+                break_stage(pipeline, group, stage->segment.spelling, &error);
+            lt_return_items(batch);
+            return;
+        }
+        lt_line_switch(&worker->line, LEAT_BUSY);
+        if (!live)
+            return;
+    }
+}
+
+void lt_worker_gone(struct lt_group *group, struct lt_pipeline *pipeline) {
+    if (lt_fetch_sub(&group->left, 1, acq_rel) == 1)
+        leat_chan_close(lt_output_of(pipeline, group->index));
+}
+
+/** The next batch; a stop that comes meanwhile only ends the reach. False: there is none any more. */
+static bool next_batch(struct lt_worker *worker, struct leat_batch **batch) {
+    for (;;) {
+        int code = leat_recv(worker->group->in, batch);
+        if (code == 0)
+            return true;
+        if (code == -EPIPE)
+            return false;
+        lt_reach_close(worker->pipeline, &worker->reach);
+    }
+}
+
+int lt_worker_task(void *argument) {
+    struct lt_worker *worker = argument;
+    struct lt_pipeline *pipeline = worker->pipeline;
+    struct lt_group *group = worker->group;
+    struct leat_chan *out = lt_output_of(pipeline, group->index);
+    size_t column = group->index + 1;
+    if (lt_reach_open(pipeline, &worker->reach, LT_DROPPING) < 0)
+        break_stage(pipeline, group, group->name, &(struct leat_error){-ENOMEM, "out of memory"});
+    for (struct leat_batch *batch;;) {
+        lt_line_switch(&worker->line, LEAT_WAITS_INPUT);
+        if (!next_batch(worker, &batch))
+            break;
+        lt_slot_take(batch, LT_WORKED, column, &worker->line);
+        lt_line_switch(&worker->line, LEAT_BUSY);
+        process(worker, batch);
+        lt_line_add(&worker->line, batch->count);
+        lt_line_switch(&worker->line, LEAT_WAITS_OUTPUT);
+        lt_slot_move(batch, LT_QUEUED, column + 1);
+        hand_on(pipeline, &worker->reach, out, batch);
+    }
+    lt_reach_close(pipeline, &worker->reach);
+    lt_worker_gone(group, pipeline);
+    return 0;
+}
+
+/* -------------------------------------------------------------------- sink */
+
+static bool has_live(const struct leat_batch *batch) {
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i].fate == LEAT_LIVE)
+            return true;
+    return false;
+}
+
+static void break_sink(struct lt_pipeline *pipeline, const struct leat_error *error) {
+    pipeline->sink_broken = true;
+    lt_break(pipeline, pipeline->plan->to.spelling, error, LT_DROPPING);
+}
+
+/** Write what is live. After the call of write the batches belong to the sink or to the acknowledge task. */
+static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {
+    struct leat_batch *list[LT_SINK_TAKES];
+    size_t listed = 0, items = 0;
+    struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
+    for (size_t b = 0; b < count; b++) {
+        items += batches[b]->count;
+        if (lt_level(pipeline) == LT_DROPPING)
+            lt_return_items(batches[b]);
+        if (!has_live(batches[b])) {
+            lt_pass_by(batches[b]);
+            continue;
+        }
+        lt_slot_take(batches[b], LT_SINKING, pipeline->group_count + 1, &pipeline->sink_line);
+        list[listed++] = batches[b];
+    }
+    lt_line_add(&pipeline->sink_line, items);
+    if (!listed)
+        return;
+    lt_line_switch(&pipeline->sink_line, LEAT_BUSY);
+    if (pipeline->plan->sink->write(pipeline->sink, list, listed, &error) < 0)
+        break_sink(pipeline, &error);
+}
+
+static void write_in_order(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {
+    struct leat_batch *list[LT_SINK_TAKES];
+    size_t listed = 0;
+    for (size_t b = 0; b < count; b++)
+        lt_order_put(&pipeline->order, batches[b]);
+    while ((list[listed] = lt_order_take(&pipeline->order))) {
+        if (++listed < LT_SINK_TAKES)
+            continue;
+        write_batches(pipeline, list, listed);
+        listed = 0;
+    }
+    if (listed)
+        write_batches(pipeline, list, listed);
+}
+
+static size_t unconfirmed(struct lt_pipeline *pipeline) {
+    size_t count = 0;
+    for (size_t s = 0; s < pipeline->slot_count; s++)
+        count += lt_load(&pipeline->slots[s].place, acquire) == LT_SINKING;
+    return count;
+}
+
+static void flush_sink(struct lt_pipeline *pipeline) {
+    struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
+    if (pipeline->sink_broken)
+        return;
+    lt_line_switch(&pipeline->sink_line, LEAT_WAITS_OUTSIDE);
+    if (pipeline->plan->sink->flush && pipeline->plan->sink->flush(pipeline->sink, &error) < 0) {
+        break_sink(pipeline, &error);
+        return;
+    }
+    size_t open = unconfirmed(pipeline);
+    if (!open)
+        return;
+    leat_fail(&error, -EPROTO, "it was flushed and has not confirmed %zu of its batches", open);
+    break_sink(pipeline, &error);
+}
+
+int lt_sink_task(void *argument) {
+    struct lt_pipeline *pipeline = argument;
+    struct lt_line *line = &pipeline->sink_line;
+    struct leat_batch *batches[LT_SINK_TAKES];
+    for (;;) {
+        /* Waiting with batches unconfirmed is waiting for the outside: then no new ones may be able to come. */
+        lt_line_switch(line, unconfirmed(pipeline) ? LEAT_WAITS_OUTSIDE : LEAT_WAITS_INPUT);
+        ptrdiff_t count = leat_recv_many(pipeline->to_sink, batches, LT_SINK_TAKES);
+        if (count < 0)
+            break;
+        if (pipeline->plan->options.keep_order)
+            write_in_order(pipeline, batches, (size_t)count);
+        else
+            write_batches(pipeline, batches, (size_t)count);
+    }
+    flush_sink(pipeline);
+    lt_line_switch(line, LEAT_WAITS_INPUT);
+    leat_chan_close(pipeline->confirmed);
+    return 0;
+}

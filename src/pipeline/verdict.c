@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The verdict: who limits the run, from what its workers did with their time.
+ *
+ * Asked in this order, because each answer makes the later questions moot: are
+ * the processors used up; does a limit of the user's hold the run back; is one
+ * group of workers always at work while all before it wait for it; does the
+ * source, does the sink. Otherwise nobody does, and saying so is the honest
+ * answer. All numbers are shares of the workers' time between the two snapshots.
+ *
+ * Rejected: "the stage that is busiest" (a stage that shares full processors is
+ * busy without being to blame) and fill levels of queues alone (they flip when
+ * two stages are about as fast).
+ */
+#include "pipeline/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CPU_FULL 0.95     /* of the processors, from here on more workers do not help */
+#define MOSTLY 0.5        /* a share that says "this is what it does" */
+#define HIGH 0.3          /* a share that is more than noise */
+#define SATURATED 0.85    /* at work that much: neither short of input nor held up */
+#define ACKNOWLEDGING 0.8 /* of the elapsed time */
+
+/** One column between two snapshots. */
+struct part {
+    const char *name;
+    unsigned workers;
+    double share[LEAT_STATES]; /* of its workers' time; they sum up to 1 */
+    double cpu;                /* seconds */
+    double working;            /* seconds busy or waiting for the outside */
+    double throttled;          /* seconds */
+};
+
+struct view {
+    double seconds;
+    double items; /* that came into the run */
+    double cpu, processors;
+    double acknowledging; /* share */
+    size_t count;
+    struct part parts[LT_MAX_STAGES + 2];
+};
+
+static double in_seconds(leat_time time) {
+    return (double)time / (double)LEAT_SECOND;
+}
+
+static leat_time difference(leat_time to, leat_time from) {
+    return to > from ? to - from : 0;
+}
+
+static void compare(const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to, struct part *part) {
+    double total = 0;
+    part->name = to->name;
+    part->workers = to->workers ? to->workers : 1;
+    for (int s = 0; s < LEAT_STATES; s++)
+        total += part->share[s] = in_seconds(difference(to->time[s], from ? from->time[s] : 0));
+    part->working = part->share[LEAT_BUSY] + part->share[LEAT_WAITS_OUTSIDE];
+    part->throttled = part->share[LEAT_THROTTLED];
+    for (int s = 0; total > 0 && s < LEAT_STATES; s++)
+        part->share[s] /= total;
+    part->cpu = in_seconds(difference(to->cpu, from ? from->cpu : 0));
+}
+
+static void look(const struct lt_snapshot *from, const struct lt_snapshot *to, unsigned processors, struct view *view) {
+    memset(view, 0, sizeof *view);
+    view->processors = processors ? processors : 1;
+    view->seconds = in_seconds(difference(to->elapsed, from ? from->elapsed : 0));
+    view->items = (double)(to->counts.in - (from ? from->counts.in : 0));
+    view->count = to->stage_count;
+    for (size_t s = 0; s < to->stage_count; s++) {
+        compare(from && s < from->stage_count ? &from->stages[s] : NULL, &to->stages[s], &view->parts[s]);
+        view->cpu += view->parts[s].cpu;
+    }
+    if (view->seconds > 0)
+        view->acknowledging = in_seconds(difference(to->acknowledging, from ? from->acknowledging : 0)) / view->seconds;
+}
+
+/* -------------------------------------------------------------- capacities */
+
+/** Items of the run a second that a part could pass with `workers` workers; 0: unknown. */
+static double capacity(const struct view *view, size_t s, unsigned workers) {
+    const struct part *part = &view->parts[s];
+    double each = part->working + part->throttled;
+    return each > 0 && view->items > 0 ? workers * view->items / each : 0;
+}
+
+static double cpu_capacity(const struct view *view) {
+    return view->cpu > 0 ? view->items * view->processors / view->cpu : 0;
+}
+
+/** With one more worker in part `s`: what would limit then, and how much faster the run would be. */
+static void one_more(const struct view *view, size_t s, struct lt_verdict *verdict) {
+    double now = capacity(view, s, view->parts[s].workers);
+    double then = capacity(view, s, view->parts[s].workers + 1);
+    verdict->next = s;
+    for (size_t other = 0; other < view->count; other++) {
+        double c = capacity(view, other, view->parts[other].workers);
+        if (other == s || c <= 0 || c >= then)
+            continue;
+        then = c;
+        verdict->next = other;
+    }
+    double cpu = cpu_capacity(view);
+    if (cpu > 0 && cpu < then)
+        then = cpu;
+    verdict->gain = now > 0 && then > now ? then / now : 1;
+}
+
+/* --------------------------------------------------------------- questions */
+
+static bool limited_by_processors(const struct view *view, struct lt_verdict *verdict) {
+    double used = view->seconds > 0 ? view->cpu / view->seconds : 0;
+    if (used < CPU_FULL * view->processors)
+        return false;
+    size_t most = 0;
+    for (size_t s = 1; s < view->count; s++)
+        if (view->parts[s].cpu > view->parts[most].cpu)
+            most = s;
+    verdict->kind = LT_LIMIT_CPU;
+    verdict->stage = verdict->next = most;
+    verdict->capacity = cpu_capacity(view);
+    snprintf(verdict->text, sizeof verdict->text,
+             "the processors: %.1f of %.0f busy, mostly in %s (%.0f %%); a faster machine or a second one helps, more "
+             "workers do not",
+             used < view->processors ? used : view->processors, view->processors, view->parts[most].name,
+             100 * view->parts[most].cpu / view->cpu);
+    return true;
+}
+
+static bool limited_by_user(const struct view *view, struct lt_verdict *verdict) {
+    for (size_t s = 0; s < view->count; s++) {
+        if (view->parts[s].share[LEAT_THROTTLED] <= MOSTLY)
+            continue;
+        verdict->kind = LT_LIMIT_THROTTLE;
+        verdict->stage = verdict->next = s;
+        verdict->capacity = view->seconds > 0 ? view->items / view->seconds : 0;
+        snprintf(verdict->text, sizeof verdict->text,
+                 "the rate you set: %s is held back %.0f %% of the time; raise the rate to go faster",
+                 view->parts[s].name, 100 * view->parts[s].share[LEAT_THROTTLED]);
+        return true;
+    }
+    return false;
+}
+
+/** Always at work, while somebody before it waits for it or, being next to the source, the source does. */
+static bool saturated(const struct view *view, size_t s) {
+    const struct part *part = &view->parts[s];
+    if (part->share[LEAT_BUSY] + part->share[LEAT_WAITS_OUTSIDE] < SATURATED)
+        return false;
+    for (size_t before = 0; before < s; before++)
+        if (view->parts[before].share[LEAT_WAITS_OUTPUT] > HIGH)
+            return true;
+    return false;
+}
+
+static bool limited_by_stage(const struct view *view, struct lt_verdict *verdict) {
+    size_t slowest = 0;
+    double least = 0;
+    for (size_t s = 1; s + 1 < view->count; s++) {
+        double c = capacity(view, s, view->parts[s].workers);
+        if (!saturated(view, s) || (slowest && c >= least))
+            continue;
+        slowest = s;
+        least = c;
+    }
+    if (!slowest)
+        return false;
+    const struct part *part = &view->parts[slowest];
+    bool waits = part->share[LEAT_WAITS_OUTSIDE] > part->share[LEAT_BUSY];
+    verdict->kind = LT_LIMIT_STAGE;
+    verdict->stage = slowest;
+    verdict->capacity = least;
+    one_more(view, slowest, verdict);
+    int length = snprintf(verdict->text, sizeof verdict->text, "%s: %u worker%s, %.0f %% of the time %s, %.3g items/s",
+                          part->name, part->workers, part->workers == 1 ? "" : "s",
+                          100 * (part->share[LEAT_BUSY] + part->share[LEAT_WAITS_OUTSIDE]),
+                          waits ? "waiting for the outside" : "at work", least);
+    if (length < 0 || (size_t)length >= sizeof verdict->text)
+        return true;
+    if (verdict->gain < 1.02)
+        snprintf(verdict->text + length, sizeof verdict->text - (size_t)length,
+                 "; one more would not help, the processors or %s limit next", view->parts[verdict->next].name);
+    else
+        snprintf(verdict->text + length, sizeof verdict->text - (size_t)length, "; one more would bring about %.0f %%",
+                 100 * (verdict->gain - 1));
+    return true;
+}
+
+/** Does everybody between the ends wait for `state` most of the time? */
+static bool everybody(const struct view *view, enum leat_state state, size_t first, size_t end) {
+    for (size_t s = first; s < end; s++)
+        if (view->parts[s].share[state] <= HIGH)
+            return false;
+    return true;
+}
+
+static bool limited_by_input(const struct view *view, struct lt_verdict *verdict) {
+    const struct part *source = &view->parts[0];
+    bool slow_acknowledgement = view->acknowledging > ACKNOWLEDGING;
+    double working = source->share[LEAT_BUSY] + source->share[LEAT_WAITS_OUTSIDE];
+    bool slow_reading = working > MOSTLY && everybody(view, LEAT_WAITS_INPUT, 1, view->count - 1);
+    if (!slow_acknowledgement && !slow_reading)
+        return false;
+    verdict->kind = LT_LIMIT_INPUT;
+    verdict->capacity = view->seconds > 0 ? view->items / view->seconds : 0;
+    if (slow_reading)
+        snprintf(verdict->text, sizeof verdict->text,
+                 "the source: everything waits for %s, which is %s %.0f %% of the time", source->name,
+                 source->share[LEAT_WAITS_OUTSIDE] > source->share[LEAT_BUSY] ? "waiting for the outside" : "reading",
+                 100 * working);
+    else
+        snprintf(verdict->text, sizeof verdict->text, "the source: acknowledging to %s takes %.0f %% of the time",
+                 source->name, 100 * view->acknowledging);
+    return true;
+}
+
+static bool limited_by_output(const struct view *view, struct lt_verdict *verdict) {
+    size_t last = view->count - 1;
+    const struct part *sink = &view->parts[last];
+    double working = sink->share[LEAT_BUSY] + sink->share[LEAT_WAITS_OUTSIDE];
+    if (working <= MOSTLY || !everybody(view, LEAT_WAITS_OUTPUT, 0, last))
+        return false;
+    verdict->kind = LT_LIMIT_OUTPUT;
+    verdict->stage = verdict->next = last;
+    verdict->capacity = view->seconds > 0 ? view->items / view->seconds : 0;
+    snprintf(verdict->text, sizeof verdict->text, "the sink: everything waits for %s, which is %s %.0f %% of the time",
+             sink->name,
+             sink->share[LEAT_WAITS_OUTSIDE] > sink->share[LEAT_BUSY] ? "waiting for the outside" : "writing",
+             100 * working);
+    return true;
+}
+
+void lt_verdict(const struct lt_snapshot *from, const struct lt_snapshot *to, unsigned processors,
+                struct lt_verdict *verdict) {
+    struct view view;
+    memset(verdict, 0, sizeof *verdict);
+    verdict->kind = LT_LIMIT_NONE;
+    verdict->gain = 1;
+    look(from, to, processors, &view);
+    if (view.count < 2 || view.seconds <= 0 || view.items <= 0) {
+        snprintf(verdict->text, sizeof verdict->text, "no items passed, so nothing can be said");
+        return;
+    }
+    if (limited_by_processors(&view, verdict) || limited_by_user(&view, verdict) || limited_by_stage(&view, verdict) ||
+        limited_by_input(&view, verdict) || limited_by_output(&view, verdict))
+        return;
+    snprintf(verdict->text, sizeof verdict->text, "no single bottleneck");
+}
