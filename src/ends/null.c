@@ -17,7 +17,7 @@ struct settings {
 
 static const struct leat_option options[] = {
     {"render", 0, LEAT_OPTION_FLAG, offsetof(struct settings, render), NULL, NULL,
-     "make the bytes that a real end would write, then forget them"},
+     "Make the bytes that a real end would write, then forget them."},
     {NULL},
 };
 
@@ -62,7 +62,7 @@ static int flush_null(void *sink, struct leat_error *error) {
 const struct leat_sink_type lt_null_sink = {
     .scheme = "null",
     .syntax = "null:",
-    .summary = "Take everything, keep nothing",
+    .summary = "Take everything, keep nothing.",
     .options = options,
     .settings_size = sizeof(struct settings),
     .open = open_null,

@@ -49,9 +49,9 @@ struct lines {
 #define MEMBER(name) offsetof(struct lt_lines_sink_settings, name)
 
 static const struct leat_option options[] = {
-    {"null", '0', LEAT_OPTION_FLAG, MEMBER(null), NULL, NULL, "end items with a NUL byte, not with a newline"},
-    {"append", 0, LEAT_OPTION_FLAG, MEMBER(append), NULL, NULL, "add to the file instead of emptying it first"},
-    {"sync", 0, LEAT_OPTION_FLAG, MEMBER(sync), NULL, NULL, "confirm items only when they are on the disk"},
+    {"null", '0', LEAT_OPTION_FLAG, MEMBER(null), NULL, NULL, "End items with a NUL byte, not with a newline."},
+    {"append", 0, LEAT_OPTION_FLAG, MEMBER(append), NULL, NULL, "Add to the file instead of emptying it first."},
+    {"sync", 0, LEAT_OPTION_FLAG, MEMBER(sync), NULL, NULL, "Confirm items only when they are on the disk."},
     {NULL},
 };
 
@@ -288,7 +288,7 @@ static int flush_lines(void *sink, struct leat_error *error) {
 const struct leat_sink_type lt_lines_sink = {
     .scheme = "",
     .syntax = "PATH | -",
-    .summary = "Items as lines in a file or on standard output",
+    .summary = "Items as lines in a file or on standard output.",
     .options = options,
     .settings_size = sizeof(struct lt_lines_sink_settings),
     .open = open_lines,

@@ -61,12 +61,12 @@ struct lines {
 #define MEMBER(name) offsetof(struct lt_lines_source_settings, name)
 
 static const struct leat_option options[] = {
-    {"null", '0', LEAT_OPTION_FLAG, MEMBER(null), NULL, NULL, "items end with a NUL byte, not with a newline"},
+    {"null", '0', LEAT_OPTION_FLAG, MEMBER(null), NULL, NULL, "Items end with a NUL byte, not with a newline."},
     {"crlf", 0, LEAT_OPTION_FLAG, MEMBER(crlf), NULL, NULL,
-     "a carriage return before the newline is not part of the line"},
-    {"skip-empty", 0, LEAT_OPTION_FLAG, MEMBER(skip_empty), NULL, NULL, "empty lines are no items"},
-    {"raw", 0, LEAT_OPTION_FLAG, MEMBER(raw), NULL, NULL, "do not unpack gzip and zstd data"},
-    {"max-line", 0, LEAT_OPTION_SIZE, MEMBER(max_line), "SIZE", "64M", "longer lines are set aside as failed"},
+     "A carriage return before the newline is not part of the line."},
+    {"skip-empty", 0, LEAT_OPTION_FLAG, MEMBER(skip_empty), NULL, NULL, "Empty lines are no items."},
+    {"raw", 0, LEAT_OPTION_FLAG, MEMBER(raw), NULL, NULL, "Do not unpack gzip and zstd data."},
+    {"max-line", 0, LEAT_OPTION_SIZE, MEMBER(max_line), "SIZE", "64M", "Longer lines are set aside as failed."},
     {NULL},
 };
 
@@ -324,7 +324,7 @@ static int read_lines(void *source, struct leat_batch *batch, struct leat_error 
 const struct leat_source_type lt_lines_source = {
     .scheme = "",
     .syntax = "PATH | -",
-    .summary = "Lines of a file or of standard input, also NDJSON; .gz and .zst are unpacked",
+    .summary = "Lines of a file or of standard input, also NDJSON; .gz and .zst are unpacked.",
     .options = options,
     .settings_size = sizeof(struct lt_lines_source_settings),
     .open = open_lines,

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * dir: the files below a directory, an item for each path, in the order in
+ * which the file system gives them. Paths begin as the directory was written
+ * and are bytes: any name is possible.
+ *
+ * What cannot be entered or looked at becomes a failed item with its path, and
+ * the walk goes on. Symbolic links are neither files nor entered unless --follow
+ * asks for it. Batches are small, because what is done with a path (reading its
+ * file) weighs more than the path.
+ */
+#include "ends/dir/glob.h"
+#include "ends/dir/walk.h"
+#include "ends/ends.h"
+#include "ends/query.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_ITEMS = 64 };
+
+struct settings {
+    const char *glob;
+    const char *type;
+    uint64_t max_depth;
+    bool hidden, follow, xdev;
+};
+
+struct dir {
+    char *root;
+    struct lt_glob *glob;
+    struct lt_walk *walk;
+    struct lt_founds founds;
+    size_t given; /* of founds */
+    uint64_t position;
+};
+
+static const struct leat_option options[] = {
+    {"glob", 0, LEAT_OPTION_STRING, offsetof(struct settings, glob), "PATTERN", NULL,
+     "Only paths that match below the directory: * ? [a-z] {a,b}, and ** for any directories."},
+    {"type", 0, LEAT_OPTION_STRING, offsetof(struct settings, type), "f|d|l", "f",
+     "Files, directories or symbolic links."},
+    {"max-depth", 0, LEAT_OPTION_COUNT, offsetof(struct settings, max_depth), "N", NULL,
+     "1: only what is in the directory itself; 0: no limit."},
+    {"hidden", 0, LEAT_OPTION_FLAG, offsetof(struct settings, hidden), NULL, "true",
+     "Also names that begin with a dot; hidden=0 leaves them out."},
+    {"follow", 0, LEAT_OPTION_FLAG, offsetof(struct settings, follow), NULL, NULL,
+     "Symbolic links are what they point to."},
+    {"xdev", 0, LEAT_OPTION_FLAG, offsetof(struct settings, xdev), NULL, NULL, "Do not enter other file systems."},
+    {NULL},
+};
+
+static void close_dir(void *source) {
+    struct dir *dir = source;
+    lt_walk_free(dir->walk);
+    lt_glob_free(dir->glob);
+    lt_founds_free(&dir->founds);
+    free(dir->root);
+    free(dir);
+}
+
+struct opening {
+    struct dir *dir;
+    const struct settings *settings;
+    struct leat_error *error;
+};
+
+static int begin_walk(void *arg) {
+    const struct opening *opening = arg;
+    const struct settings *settings = opening->settings;
+    struct lt_walk_options walk = {
+        .glob = opening->dir->glob,
+        .max_depth = settings->max_depth,
+        .type = settings->type ? settings->type[0] : 'f',
+        .follow = settings->follow,
+        .hidden = settings->hidden,
+        .one_device = settings->xdev,
+    };
+    return lt_walk_new(&opening->dir->walk, opening->dir->root, &walk, opening->error);
+}
+
+static int open_walk(struct dir *dir, const struct settings *settings, struct leat_error *error) {
+    if (settings->type && (strlen(settings->type) != 1 || !strchr("fdl", settings->type[0])))
+        return leat_fail(error, -EINVAL, "type \"%s\" is not one of f, d and l", settings->type);
+    if (settings->glob && !(dir->glob = lt_glob_new(settings->glob, error)))
+        return -EINVAL;
+    struct opening opening = {dir, settings, error};
+    int code = leat_block(begin_walk, &opening);
+    if (code && !error->text[0])
+        return leat_fail(error, code, "%s", strerror(-code));
+    return code;
+}
+
+static int open_dir(void **source, const struct leat_segment *segment, struct leat_error *error) {
+    struct dir *dir = calloc(1, sizeof *dir);
+    if (!dir)
+        return leat_fail(error, -ENOMEM, "%s: out of memory", segment->spelling);
+    struct settings settings;
+    struct leat_error reason;
+    reason.text[0] = '\0';
+    int code = lt_query_read(segment, options, &settings, sizeof settings, &dir->root, error);
+    if (code == 0) {
+        code = open_walk(dir, &settings, &reason);
+        if (code)
+            leat_fail(error, code, "%s: %s", segment->spelling, reason.text);
+    }
+    if (code)
+        close_dir(dir);
+    else
+        *source = dir;
+    return code;
+}
+
+static int walk_on(void *arg) {
+    struct dir *dir = arg;
+    dir->given = 0;
+    return lt_walk_next(dir->walk, &dir->founds);
+}
+
+/* 0, 1: the batch is full, -ENOMEM */
+static int add_item(struct dir *dir, struct leat_batch *batch, const struct lt_found *found) {
+    if (batch->count >= MOST_ITEMS)
+        return 1;
+    struct leat_item *item = leat_batch_add(batch);
+    if (!item)
+        return 1;
+    char *path = leat_batch_alloc(batch, found->size);
+    if (!path)
+        return -ENOMEM;
+    memcpy(path, dir->founds.bytes + found->begin, found->size);
+    item->position = ++dir->position;
+    item->id = lt_hash(path, found->size);
+    leat_item_set(batch, item, (struct leat_bytes){path, found->size}, "path");
+    if (found->code)
+        leat_item_fail(batch, item, found->code, "%s: %s", found->problem, strerror(-found->code));
+    return 0;
+}
+
+static int read_dir(void *source, struct leat_batch *batch, struct leat_error *error) {
+    struct dir *dir = source;
+    int code = 0;
+    while (code == 0 && dir->given == dir->founds.count) {
+        enum leat_state before = leat_batch_state(batch, LEAT_WAITS_OUTSIDE);
+        code = leat_block(walk_on, dir);
+        leat_batch_state(batch, before);
+    }
+    while (code == 0 && dir->given < dir->founds.count) {
+        code = add_item(dir, batch, &dir->founds.list[dir->given]);
+        dir->given += code == 0;
+    }
+    if (code >= 0 || code == -ENODATA)
+        return code > 0 ? 0 : code;
+    return leat_fail(error, code, "dir:%s: %s", dir->root, strerror(-code));
+}
+
+const struct leat_source_type lt_dir_source = {
+    .scheme = "dir",
+    .syntax = "dir:PATH[?glob=**/*.log&hidden=0&follow=1&max-depth=9&xdev=1&type=f]",
+    .summary = "The files below a directory, as paths.",
+    .options = options,
+    .settings_size = sizeof(struct settings),
+    .open = open_dir,
+    .read = read_dir,
+    .close = close_dir,
+};

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * read: an item names a file; from here on its text is what is in the file, so
+ * that a match after it searches that. With a name the content also becomes a
+ * value of the item; the item itself stays the path.
+ *
+ * All files of a batch are read in one call that blocks, one after the other.
+ * The contents live as long as the batch, hence the limit for each file and the
+ * small batches of the sources of paths. What cannot be read fails alone.
+ *
+ * Rejected: asking for more regular files at once (io_uring, more threads): the
+ * workers of the pipeline are already as many as the disk can use.
+ */
+#include "stages/stages.h"
+#include "base/error.h"
+#include "ends/lines/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ROOM = 4096 };
+
+struct settings {
+    const char *add;
+    const char *field;
+    uint64_t max;
+    bool raw;
+};
+
+struct read_stage {
+    struct settings settings;
+    struct leat_bytes name; /* of the value; size 0: none */
+};
+
+static const struct leat_option options[] = {
+    {"add", 'a', LEAT_OPTION_STRING, offsetof(struct settings, add), "NAME", NULL,
+     "Also add the content to the item, as text of this name."},
+    {"field", 'f', LEAT_OPTION_STRING, offsetof(struct settings, field), "FIELD", NULL,
+     "The path is in this field; without it, the item is the path."},
+    {"max", 0, LEAT_OPTION_SIZE, offsetof(struct settings, max), "SIZE", "64M",
+     "Larger files are set aside as failed."},
+    {"raw", 0, LEAT_OPTION_FLAG, offsetof(struct settings, raw), NULL, NULL, "Do not unpack gzip and zstd data."},
+    {NULL},
+};
+
+static int open_read(void **stage, const struct leat_segment *segment, struct leat_error *error) {
+    const struct settings *settings = segment->settings;
+    if (segment->word_count > 1 || (segment->word_count == 1 && settings->add))
+        return leat_fail(error, -EINVAL, "%s: \"%s\" is one name too many", segment->spelling,
+                         segment->words[segment->word_count - 1]);
+    struct read_stage *read = calloc(1, sizeof *read);
+    if (!read)
+        return leat_fail(error, -ENOMEM, "%s: out of memory", segment->spelling);
+    const char *name = segment->word_count ? segment->words[0] : settings->add;
+    read->settings = *settings;
+    read->name = (struct leat_bytes){name, name ? strlen(name) : 0};
+    *stage = read;
+    return 0;
+}
+
+/* ------------------------------------------------------------------- files */
+
+struct file {
+    struct leat_batch *batch;
+    const struct settings *settings;
+    int fd;
+    struct lt_input *input; /* NULL: read as it is */
+    char *data;
+    size_t size, room;
+    struct leat_error why;
+};
+
+/* Paths that the system finds too long are opened in pieces. `path` is changed. */
+static int open_path(char *path) {
+    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int parent = AT_FDCWD;
+    for (;;) {
+        size_t length = strlen(path);
+        char *slash = length < PATH_MAX ? NULL : memrchr(path, '/', PATH_MAX - 1);
+        if (slash)
+            *slash = '\0';
+        int fd = openat(parent, slash == path ? "/" : path, slash ? O_PATH | O_DIRECTORY | O_CLOEXEC : flags);
+        int code = fd < 0 ? -errno : fd;
+        if (parent >= 0)
+            close(parent);
+        if (code < 0 || !slash)
+            return code;
+        parent = fd;
+        path = slash + 1;
+    }
+}
+
+static int open_file(struct file *file, struct leat_bytes path) {
+    char *name = leat_batch_alloc(file->batch, path.size + 1);
+    if (!name)
+        return leat_fail(&file->why, -ENOMEM, "out of memory");
+    memcpy(name, path.data, path.size);
+    name[path.size] = '\0';
+    if (path.size == 0 || memchr(name, '\0', path.size))
+        return leat_fail(&file->why, -EINVAL, "is not a path");
+    file->fd = open_path(name);
+    if (file->fd < 0)
+        return leat_fail(&file->why, file->fd, "cannot open: %s", strerror(-file->fd));
+    return 0;
+}
+
+static int too_large(struct file *file) {
+    return leat_fail(&file->why, -EFBIG, "has more than --max %llu bytes", (unsigned long long)file->settings->max);
+}
+
+static int check_file(struct file *file) {
+    struct stat status;
+    if (fstat(file->fd, &status) < 0)
+        return leat_fail(&file->why, -errno, "cannot look at it: %s", strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return leat_fail(&file->why, S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL, "is %s",
+                         S_ISDIR(status.st_mode) ? "a directory" : "not a regular file");
+    /* One byte more shows the end. What claims to be empty (in /proc) need not be. */
+    uint64_t size = (uint64_t)status.st_size < file->settings->max ? (uint64_t)status.st_size : file->settings->max;
+    file->room = size + 1 > ROOM ? size + 1 : ROOM;
+    file->data = leat_batch_alloc(file->batch, file->room);
+    return file->data ? 0 : leat_fail(&file->why, -ENOMEM, "out of memory");
+}
+
+/* Make room for more. The memory before is the batch's and is given back with it. */
+static int grow(struct file *file) {
+    char *data = leat_batch_alloc(file->batch, file->room * 2);
+    if (!data)
+        return leat_fail(&file->why, -ENOMEM, "out of memory");
+    memcpy(data, file->data, file->size);
+    file->data = data;
+    file->room *= 2;
+    return 0;
+}
+
+static ptrdiff_t read_some(struct file *file) {
+    char *room = file->data + file->size;
+    size_t size = file->room - file->size;
+    if (file->input)
+        return lt_input_read(file->input, room, size, &file->why);
+    ssize_t count;
+    do
+        count = read(file->fd, room, size);
+    while (count < 0 && errno == EINTR);
+    return count < 0 ? leat_fail(&file->why, -errno, "cannot read: %s", strerror(errno)) : count;
+}
+
+static int read_all(struct file *file) {
+    for (;;) {
+        int code = file->size == file->room ? grow(file) : 0;
+        ptrdiff_t count = code ? code : read_some(file);
+        if (count <= 0)
+            return (int)count;
+        file->size += (size_t)count;
+        if (file->size > file->settings->max)
+            return too_large(file);
+    }
+}
+
+static bool looks_packed(const struct file *file) {
+    const unsigned char *data = (const unsigned char *)file->data;
+    return file->size >= 4 && ((data[0] == 0x1f && data[1] == 0x8b) || (data[1] == 0xb5 && data[2] == 0x2f) ||
+                               (data[1] == 0x2a && data[2] == 0x4d));
+}
+
+/* Most files are not packed: these are read without a decoder and its buffers. */
+static int read_file(struct file *file) {
+    int code = check_file(file);
+    if (code)
+        return code;
+    code = read_all(file);
+    if (file->settings->raw || !looks_packed(file))
+        return code;
+    if (lseek(file->fd, 0, SEEK_SET) < 0)
+        return leat_fail(&file->why, -errno, "cannot read: %s", strerror(errno));
+    file->input = lt_input_new(file->fd, "its content", 0);
+    if (!file->input)
+        return leat_fail(&file->why, -ENOMEM, "out of memory");
+    file->size = 0;
+    code = read_all(file);
+    lt_input_free(file->input);
+    return code;
+}
+
+/* ------------------------------------------------------------------- items */
+
+static int read_item(const struct read_stage *read, struct leat_batch *batch, struct leat_item *item,
+                     struct leat_error *error) {
+    struct leat_bytes path;
+    struct leat_error why;
+    int code = leat_item_text(batch, item, read->settings.field, &path, &why);
+    if (code) {
+        leat_item_fail(batch, item, code, "no path: %s", why.text);
+        return 0;
+    }
+    struct file file = {.batch = batch, .settings = &read->settings, .fd = -1};
+    code = open_file(&file, path);
+    if (code == 0)
+        code = read_file(&file);
+    if (file.fd >= 0)
+        close(file.fd);
+    if (code) {
+        leat_item_fail(batch, item, code, "%.*s: %s", (int)(path.size < PATH_MAX ? path.size : PATH_MAX), path.data,
+                       file.why.text);
+        return 0;
+    }
+    item->text = (struct leat_bytes){file.data, file.size};
+    if (read->name.size && leat_item_add_text(batch, item, read->name, item->text))
+        return leat_fail(error, -ENOMEM, "read: out of memory for the content of %.*s", (int)path.size, path.data);
+    return 0;
+}
+
+struct reading {
+    const struct read_stage *read;
+    struct leat_batch *batch;
+    struct leat_error *error;
+};
+
+static int read_items(void *arg) {
+    const struct reading *reading = arg;
+    struct leat_batch *batch = reading->batch;
+    int code = 0;
+    for (size_t i = 0; i < batch->count && code == 0; i++)
+        if (batch->items[i].fate == LEAT_LIVE)
+            code = read_item(reading->read, batch, &batch->items[i], reading->error);
+    return code;
+}
+
+static int process(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error) {
+    (void)worker;
+    struct reading reading = {stage, batch, error};
+    error->text[0] = '\0';
+    enum leat_state before = leat_batch_state(batch, LEAT_WAITS_OUTSIDE);
+    int code = leat_block(read_items, &reading);
+    leat_batch_state(batch, before);
+    if (code && !error->text[0])
+        return leat_fail(error, code, "read: %s", strerror(-code));
+    return code;
+}
+
+const struct leat_stage_type lt_read_stage = {
+    .name = "read",
+    .syntax = "read [-f FIELD] [[-a] NAME] [--max SIZE] [--raw]",
+    .summary = "Make the content of the file that an item names its text.",
+    .options = options,
+    .settings_size = sizeof(struct settings),
+    .open = open_read,
+    .process = process,
+    .close = free,
+};
