@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The monitor: a thread that looks at the workers every millisecond while any
+ * of them works, for the sake of what a computing task would hold up: the task
+ * in its worker's `next` slot, due timers, ready descriptors. It also gives
+ * idle stacks back to the system. When all workers sleep it soon sleeps, too,
+ * without a timeout.
+ *
+ * Why a thread: a busy worker cannot look after itself, and an idle one that
+ * did it would not be asleep.
+ */
+#include "base/clock.h"
+#include "base/os.h"
+#include "sched/park.h"
+#include "sched/runtime.h"
+
+#include <errno.h>
+
+static const leat_time TICK = LEAT_MILLISECOND;
+enum { IDLE_TICKS = 10, TRIM_TICKS = 50, ASLEEP = 0, AWAKE = 1 };
+
+/* What a worker that makes no choices holds up. */
+static bool holds_up(struct lt_worker *worker, leat_time now) {
+    if (lt_load(&worker->next, relaxed))
+        lt_store(&worker->next_stale, 1, relaxed);
+    return lt_load(&worker->next_stale, relaxed) || lt_ring_count(&worker->ring) ||
+           lt_load(&worker->timers.earliest, relaxed) <= now;
+}
+
+static void look_at_workers(struct lt_runtime *runtime, uint32_t *ticks) {
+    leat_time now = lt_now();
+    bool help = false;
+    for (unsigned i = 0; i < runtime->worker_count; i++) {
+        struct lt_worker *worker = &runtime->workers[i];
+        uint32_t tick = lt_load(&worker->tick, relaxed);
+        if (tick == ticks[i])
+            help |= holds_up(worker, now);
+        ticks[i] = tick;
+    }
+    if (help)
+        lt_notify(runtime);
+    if (lt_load(&runtime->descriptor_waits, relaxed) && !lt_load(&runtime->has_poller, relaxed))
+        lt_ready_list(lt_poll(0));
+}
+
+static void *monitor_main(void *arg) {
+    struct lt_runtime *runtime = arg;
+    uint32_t ticks[LT_MAX_WORKERS] = {0};
+    unsigned idle = 0, age = 0;
+    while (!lt_load(&runtime->stopping, acquire)) {
+        _Atomic uint32_t *word = &runtime->monitor_wake;
+        bool all_idle = lt_load(&runtime->idle_count, seq_cst) == runtime->worker_count;
+        idle = all_idle ? idle + 1 : 0;
+        if (++age % TRIM_TICKS == 0 || idle == IDLE_TICKS)
+            while (lt_stack_trim() && all_idle)
+                ;
+        if (idle < IDLE_TICKS) {
+            lt_futex_wait(word, AWAKE, lt_now() + TICK);
+            if (!all_idle)
+                look_at_workers(runtime, ticks);
+            continue;
+        }
+        lt_store(word, ASLEEP, seq_cst);
+        if (lt_load(&runtime->idle_count, seq_cst) == runtime->worker_count && !lt_load(&runtime->stopping, seq_cst))
+            lt_futex_wait(word, ASLEEP, LEAT_FOREVER);
+        lt_store(word, AWAKE, relaxed);
+        idle = 0;
+    }
+    return NULL;
+}
+
+int lt_monitor_start(struct lt_runtime *runtime) {
+    lt_store(&runtime->monitor_wake, AWAKE, relaxed);
+    int error = pthread_create(&runtime->monitor, NULL, monitor_main, runtime);
+    runtime->has_monitor = error == 0;
+    return -error;
+}
+
+void lt_monitor_stop(struct lt_runtime *runtime) {
+    if (!runtime->has_monitor)
+        return;
+    lt_store(&runtime->monitor_wake, AWAKE + 1, seq_cst);
+    lt_futex_wake(&runtime->monitor_wake, 1);
+    pthread_join(runtime->monitor, NULL);
+}
+
+void lt_monitor_wake(struct lt_runtime *runtime) {
+    if (lt_load(&runtime->monitor_wake, seq_cst) != ASLEEP)
+        return;
+    lt_store(&runtime->monitor_wake, AWAKE, seq_cst);
+    lt_futex_wake(&runtime->monitor_wake, 1);
+}

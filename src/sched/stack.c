@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "sched/stack.h"
+#include "base/atomic.h"
+#include "base/lock.h"
+#include "base/os.h"
+#include "sched/runtime.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum {
+    KEPT = 64,   /* idle stacks a worker keeps before it gives half of them to all */
+    DIRTY = 128, /* idle stacks that keep their pages */
+    TRIM = 64,   /* stacks given back to the system at a time */
+    COLOURS = 8,
+    COLOUR = 128,
+};
+
+struct shape {
+    size_t size, guard;
+    unsigned slab; /* stacks in a mapping */
+};
+
+struct slab {
+    struct slab *next;
+    char *memory;
+    size_t size;
+    unsigned count;
+    struct lt_stack stacks[];
+};
+
+/* All stacks of the process; the runtime's, and so allowed to be global. */
+static struct {
+    struct lt_lock lock;
+    struct shape shapes[LT_STACK_CLASSES];
+    struct slab *slabs;
+    struct lt_stack_list depot[LT_STACK_CLASSES];
+    unsigned dirty; /* in the depot, with pages */
+} pool;
+
+void lt_stacks_start(size_t size) {
+    size_t small = size ? (size + 4095) & ~(size_t)4095 : 64 << 10;
+#if defined(LEAT_ASAN) || defined(LEAT_TSAN)
+    small *= 4; /* instrumented frames are larger */
+#endif
+    if (small < 16 << 10)
+        small = 16 << 10;
+    pool.shapes[LEAT_STACK_DEFAULT] = (struct shape){small, 4 << 10, 64};
+    pool.shapes[LEAT_STACK_LARGE] = (struct shape){1 << 20, 64 << 10, 16};
+    pool.shapes[LEAT_STACK_COMPUTE] = (struct shape){256 << 20, 64 << 10, 4};
+}
+
+void lt_stacks_end(void) {
+    while (pool.slabs) {
+        struct slab *slab = pool.slabs;
+        pool.slabs = slab->next;
+        for (unsigned i = 0; i < slab->count; i++)
+            lt_annotate_stack_gone(&slab->stacks[i].annotation);
+        lt_unreserve(slab->memory, slab->size);
+        free(slab);
+    }
+    for (unsigned i = 0; i < LT_STACK_CLASSES; i++)
+        pool.depot[i] = (struct lt_stack_list){NULL, 0};
+    pool.dirty = 0;
+}
+
+size_t lt_stack_guard(unsigned stack_class) {
+    return pool.shapes[stack_class].guard;
+}
+
+/* Map a slab and return its stacks as a list. */
+static struct lt_stack *slab_new(unsigned stack_class) {
+    const struct shape *shape = &pool.shapes[stack_class];
+    size_t stride = shape->size + shape->guard;
+    struct slab *slab = malloc(sizeof *slab + shape->slab * sizeof slab->stacks[0]);
+    if (!slab)
+        return NULL;
+    slab->count = shape->slab;
+    slab->size = stride * shape->slab;
+    slab->memory = lt_reserve(slab->size);
+    if (!slab->memory) {
+        free(slab);
+        return NULL;
+    }
+    struct lt_stack *list = NULL;
+    for (unsigned i = shape->slab; i-- > 0;) {
+        struct lt_stack *stack = &slab->stacks[i];
+        char *memory = slab->memory + i * stride;
+        if (lt_guard(memory, shape->guard) < 0) {
+            /* Too many mappings: better no stack than one that overflows unseen. */
+            while (++i < shape->slab)
+                lt_annotate_stack_gone(&slab->stacks[i].annotation);
+            lt_unreserve(slab->memory, slab->size);
+            free(slab);
+            return NULL;
+        }
+        /* Tops at different distances from a page's end do not fight for the same cache sets. */
+        *stack = (struct lt_stack){.next = list,
+                                   .bottom = memory + shape->guard,
+                                   .top = memory + stride - i % COLOURS * COLOUR,
+                                   .stack_class = (uint8_t)stack_class,
+                                   .clean = 1};
+        lt_annotate_stack(&stack->annotation, stack->bottom, (size_t)(stack->top - stack->bottom));
+        list = stack;
+    }
+    lt_lock(&pool.lock);
+    slab->next = pool.slabs;
+    pool.slabs = slab;
+    lt_unlock(&pool.lock);
+    return list;
+}
+
+static struct lt_stack *take(struct lt_stack_list *list) {
+    struct lt_stack *stack = list->head;
+    if (!stack)
+        return NULL;
+    list->head = stack->next;
+    list->count--;
+    return stack;
+}
+
+static void put(struct lt_stack_list *list, struct lt_stack *stack) {
+    stack->next = list->head;
+    list->head = stack;
+    list->count++;
+}
+
+/* Get up to KEPT / 2 stacks from the depot, else a new slab. */
+static void refill(struct lt_stack_list *mine, unsigned stack_class) {
+    struct lt_stack_list *depot = &pool.depot[stack_class];
+    lt_lock(&pool.lock);
+    for (unsigned i = 0; i < KEPT / 2 && depot->head; i++) {
+        struct lt_stack *stack = take(depot);
+        pool.dirty -= !stack->clean;
+        put(mine, stack);
+    }
+    lt_unlock(&pool.lock);
+    if (mine->head)
+        return;
+    for (struct lt_stack *stack = slab_new(stack_class); stack;) {
+        struct lt_stack *next = stack->next;
+        put(mine, stack);
+        stack = next;
+    }
+}
+
+struct lt_stack *lt_stack_new(struct lt_worker *worker, unsigned stack_class) {
+    struct lt_stack_list *mine = &worker->free_stacks[stack_class];
+    if (!mine->head)
+        refill(mine, stack_class);
+    struct lt_stack *stack = take(mine);
+    if (stack)
+        stack->clean = 0;
+    return stack;
+}
+
+void lt_stack_free(struct lt_worker *worker, struct lt_stack *stack) {
+    struct lt_stack_list *mine = &worker->free_stacks[stack->stack_class];
+    put(mine, stack);
+    if (mine->count <= KEPT)
+        return;
+    lt_lock(&pool.lock);
+    while (mine->count > KEPT / 2) {
+        struct lt_stack *given = take(mine);
+        pool.dirty += !given->clean;
+        put(&pool.depot[given->stack_class], given);
+    }
+    lt_unlock(&pool.lock);
+}
+
+bool lt_stack_trim(void) {
+    struct lt_stack *batch[TRIM];
+    unsigned count = 0;
+    lt_lock(&pool.lock);
+    bool wanted = pool.dirty > DIRTY;
+    for (unsigned class = 0; wanted && class < LT_STACK_CLASSES; class ++) {
+        /* Dirty ones are taken out so that nobody gets one while its pages go. */
+        struct lt_stack **link = &pool.depot[class].head;
+        while (*link && count < TRIM) {
+            if ((*link)->clean) {
+                link = &(*link)->next;
+                continue;
+            }
+            batch[count] = *link;
+            *link = batch[count++]->next;
+            pool.depot[class].count--;
+        }
+    }
+    pool.dirty -= count;
+    lt_unlock(&pool.lock);
+    for (unsigned i = 0; i < count; i++) {
+        uintptr_t end = ((uintptr_t)batch[i]->top + 4095) & ~(uintptr_t)4095;
+        madvise(batch[i]->bottom, end - (uintptr_t)batch[i]->bottom, MADV_DONTNEED);
+        batch[i]->clean = 1;
+    }
+    lt_lock(&pool.lock);
+    for (unsigned i = 0; i < count; i++)
+        put(&pool.depot[batch[i]->stack_class], batch[i]);
+    bool more = pool.dirty > DIRTY;
+    lt_unlock(&pool.lock);
+    return more;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "sched/thread.h"
+#include "base/os.h"
+#include "sched/runtime.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+
+static _Thread_local struct lt_task *thread_record __attribute__((tls_model("initial-exec")));
+static pthread_key_t ending;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void thread_ends(void *record) {
+    lt_task_free(NULL, record);
+}
+
+static void make_key(void) {
+    pthread_key_create(&ending, thread_ends);
+}
+
+static struct lt_task *thread_new(void) {
+    pthread_once(&once, make_key);
+    struct lt_task *task = lt_task_new(NULL);
+    if (!task)
+        return NULL;
+    lt_store(&task->kind, LT_THREAD, relaxed);
+    lt_store(&task->scope, NULL, relaxed);
+    lt_store(&task->futex, 0, relaxed);
+    pthread_setspecific(ending, task);
+    thread_record = task;
+    return task;
+}
+
+__attribute__((noinline)) struct lt_task *lt_self(void) {
+    struct lt_worker *worker = lt_worker_here();
+    if (worker)
+        return worker->current;
+    return thread_record ? thread_record : thread_new();
+}
+
+int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, void (*commit)(void *arg), void *arg) {
+    struct lt_runtime *runtime = lt_the_runtime();
+    /* A thread that waits without a deadline cannot act: the deadlock check wants to know. */
+    bool counted = runtime && deadline == LEAT_FOREVER;
+    if (counted)
+        lt_fetch_add(&runtime->threads_waiting, 1, seq_cst);
+    if (commit)
+        commit(arg);
+    while (!lt_load(&self->futex, acquire)) {
+        if (lt_futex_wait(&self->futex, 0, deadline) != -ETIMEDOUT)
+            continue;
+        if (lt_fire(self, token, -ETIMEDOUT))
+            break;
+        /* Somebody else won, and the wake-up is on its way. */
+        deadline = LEAT_FOREVER;
+    }
+    lt_store(&self->futex, 0, relaxed);
+    lt_store(&self->wait, LT_WAIT_NOTHING, relaxed);
+    /* The runtime may have ended meanwhile, and another begun. */
+    if (counted && lt_the_runtime() == runtime)
+        lt_fetch_sub(&runtime->threads_waiting, 1, seq_cst);
+    return self->wake_result;
+}
+
+void lt_thread_wake(_Atomic uint32_t *futex) {
+    lt_futex_wake(futex, 1);
+}
+
+void lt_thread_yield(void) {
+    sched_yield();
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Ordinary threads that call leat: each has a task record and parks by the
+ * same protocol as a task, but sleeps on a futex.
+ */
+#ifndef LEAT_SCHED_THREAD_H
+#define LEAT_SCHED_THREAD_H
+
+#include "sched/park.h"
+
+/** lt_park_until() of an ordinary thread; `token` matters only with a deadline. */
+int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, void (*commit)(void *arg), void *arg);
+void lt_thread_wake(_Atomic uint32_t *futex);
+void lt_thread_yield(void);
+
+#endif

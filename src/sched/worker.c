@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Workers: which task runs next, and the switch to it.
+ *
+ * A task that waits picks the next one itself and switches straight to it;
+ * only when there is none does it switch to the worker's own stack, which looks
+ * in the wider world (injection queue, timers, other workers) and sleeps.
+ *
+ * Order of choice: the `next` slot (a task that was just given something; at
+ * most STREAK times in a row, so that a pair of tasks cannot starve the rest),
+ * then the ring. Every TURN choices the worker's own stack has a look at what
+ * came from outside, so that neither timers nor injected tasks starve.
+ */
+#include "base/clock.h"
+#include "sched/park.h"
+#include "sched/runtime.h"
+#include "sched/thread.h"
+#include "sync/scope.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { STREAK = 16, TURN = 64, STEAL_PASSES = 4 };
+static const leat_time SPIN = 20 * LEAT_MICROSECOND;
+
+struct lt_runtime *_Atomic lt_runtime;
+static _Thread_local struct lt_worker *worker_here __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline)) struct lt_worker *lt_worker_here(void) {
+    __asm__ volatile("");
+    return worker_here;
+}
+
+/* ------------------------------------------------------------ queues */
+
+static void push(struct lt_runtime *runtime, struct lt_worker *worker, struct lt_task *task) {
+    while (!lt_ring_push(&worker->ring, task)) {
+        struct lt_task *list;
+        uint32_t count = lt_ring_spill(&worker->ring, &list);
+        if (!count)
+            continue;
+        struct lt_task *tail = list;
+        while (tail->next)
+            tail = tail->next;
+        lt_inject(&runtime->injection, list, tail, count);
+    }
+}
+
+void lt_enqueue(struct lt_worker *worker, struct lt_task *task) {
+    struct lt_runtime *runtime = lt_the_runtime();
+    if (worker)
+        push(runtime, worker, task);
+    else
+        lt_inject(&runtime->injection, task, task, 1);
+    if (!worker || runtime->worker_count > 1)
+        lt_notify(runtime);
+}
+
+static void run_next(struct lt_worker *worker, struct lt_task *task) {
+    struct lt_task *displaced = lt_exchange(&worker->next, task, acq_rel);
+    lt_store(&worker->next_stale, 0, relaxed);
+    if (!displaced)
+        return;
+    struct lt_runtime *runtime = lt_the_runtime();
+    push(runtime, worker, displaced);
+    if (runtime->worker_count > 1)
+        lt_notify(runtime);
+}
+
+void lt_ready(struct lt_task *task, enum lt_placement placement) {
+    if (lt_load(&task->kind, relaxed) == LT_THREAD) {
+        /* The thread may be gone as soon as it sees the store; the wake-up then meets nobody. */
+        _Atomic uint32_t *futex = &task->futex;
+        lt_store(futex, 1, release);
+        lt_thread_wake(futex);
+        return;
+    }
+    while (lt_load(&task->on_cpu, acquire))
+        lt_pause();
+    lt_store(&task->wait, LT_WAIT_NOTHING, relaxed);
+    struct lt_worker *worker = lt_worker_here();
+    if (worker && placement == LT_RUN_NEXT)
+        run_next(worker, task);
+    else
+        lt_enqueue(worker, task);
+}
+
+void lt_ready_list(struct lt_task *list) {
+    while (list) {
+        struct lt_task *task = list;
+        list = task->next;
+        lt_ready(task, LT_SHARE);
+    }
+}
+
+static struct lt_task *take_next(struct lt_worker *worker) {
+    if (!lt_load(&worker->next, relaxed))
+        return NULL;
+    return lt_exchange(&worker->next, NULL, acq_rel);
+}
+
+/* The next task of this worker's own queues, or NULL: then the worker's own stack decides. */
+static struct lt_task *pick(struct lt_worker *worker) {
+    uint32_t tick = lt_load(&worker->tick, relaxed) + 1;
+    lt_store(&worker->tick, tick, relaxed);
+    if (tick % TURN == 0)
+        return NULL;
+    if (worker->streak < STREAK) {
+        struct lt_task *task = take_next(worker);
+        if (task) {
+            worker->streak++;
+            return task;
+        }
+    }
+    worker->streak = 0;
+    struct lt_task *task = lt_ring_pop(&worker->ring);
+    return task ? task : take_next(worker);
+}
+
+/* ------------------------------------------------------------ switching */
+
+static void task_entry(void);
+
+/* Give a task that has not run its stack. False: no memory, and the task has ended with -ENOMEM. */
+static bool prepare(struct lt_worker *worker, struct lt_task *task) {
+    if (task->context)
+        return true;
+    task->stack = lt_stack_new(worker, task->stack_class);
+    if (task->stack) {
+        task->context = lt_context_new(task->stack->bottom, task->stack->top, task_entry);
+        return true;
+    }
+    lt_scope_task_ends(task, -ENOMEM);
+    lt_task_free(worker, task);
+    return false;
+}
+
+static struct lt_task *pick_prepared(struct lt_worker *worker) {
+    for (;;) {
+        struct lt_task *task = pick(worker);
+        if (!task || prepare(worker, task))
+            return task;
+    }
+}
+
+/* What must happen as soon as the stack that was left is no longer in use. */
+static inline void arrive(struct lt_worker *worker) {
+    struct lt_task *left = worker->left;
+    void (*commit)(void *arg) = worker->commit;
+    worker->commit = NULL;
+    if (left)
+        lt_store(&left->on_cpu, 0, release);
+    if (commit)
+        commit(worker->commit_arg);
+}
+
+/* Go over to `to` (NULL: the worker's own stack). Not instrumented: its frame begins in one fiber and ends in another.
+ */
+__attribute__((noinline, no_sanitize("thread"))) static void
+switch_to(struct lt_worker *worker, void **save, struct lt_annotation *from, struct lt_task *to, bool ends) {
+    void *context = worker->context;
+    struct lt_annotation *note = &worker->annotation;
+    worker->current = to;
+    if (to) {
+        context = to->context;
+        note = &to->stack->annotation;
+        to->worker = worker;
+        lt_store(&to->on_cpu, 1, relaxed);
+    }
+    lt_annotate_leave(from, note, ends);
+    lt_context_switch(save, context);
+}
+
+int lt_park(struct lt_task *self, void (*commit)(void *arg), void *arg) {
+    if (lt_load(&self->kind, relaxed) == LT_THREAD)
+        return lt_thread_park(self, 0, LEAT_FOREVER, commit, arg);
+    int kept = errno;
+    struct lt_worker *worker = self->worker;
+    struct lt_task *next = pick_prepared(worker);
+    worker->left = self;
+    worker->commit = commit;
+    worker->commit_arg = arg;
+    switch_to(worker, &self->context, &self->stack->annotation, next, false);
+    lt_annotate_arrive(&self->stack->annotation);
+    arrive(self->worker);
+    errno = kept;
+    return self->wake_result;
+}
+
+void lt_commit_unlock(void *lock) {
+    lt_unlock(lock);
+}
+
+static void enqueue_self(void *task) {
+    struct lt_task *self = task;
+    struct lt_worker *worker = lt_worker_here();
+    push(lt_the_runtime(), worker, self);
+}
+
+int leat_yield(void) {
+    struct lt_worker *worker = lt_worker_here();
+    if (!worker) {
+        lt_thread_yield();
+        return 0;
+    }
+    struct lt_task *self = worker->current;
+    bool alone = !lt_load(&worker->next, relaxed) && lt_ring_count(&worker->ring) == 0;
+    if (!alone || (lt_load(&worker->tick, relaxed) + 1) % TURN == 0)
+        lt_park(self, enqueue_self, self);
+    else
+        lt_store(&worker->tick, lt_load(&worker->tick, relaxed) + 1, relaxed);
+    return lt_cancelled(self);
+}
+
+/* ------------------------------------------------------------ a task's life */
+
+static void bury(void *arg) {
+    struct lt_task *task = arg;
+    struct lt_worker *worker = lt_worker_here();
+    lt_stack_free(worker, task->stack);
+    lt_task_free(worker, task);
+}
+
+/* A task that has not run may use the stack of the one that ends: no switch at all. */
+static bool may_inherit(const struct lt_task *next, const struct lt_task *self) {
+#if defined(LEAT_TSAN)
+    /* Two tasks in one fiber would never be seen to race. */
+    (void)next, (void)self;
+    return false;
+#else
+    return next && !next->context && next->stack_class == self->stack_class;
+#endif
+}
+
+static struct lt_task *inherit(struct lt_worker *worker, struct lt_task *self, struct lt_task *next) {
+    next->stack = self->stack;
+    next->worker = worker;
+    lt_store(&next->on_cpu, 1, relaxed);
+    worker->current = next;
+    lt_task_free(worker, self);
+    return next;
+}
+
+static void task_entry(void) {
+    struct lt_worker *worker = lt_worker_here();
+    struct lt_task *self = worker->current;
+    lt_annotate_arrive(&self->stack->annotation);
+    arrive(worker);
+    for (;;) {
+        int result = self->function(self->argument);
+        lt_scope_task_ends(self, result);
+        worker = self->worker;
+        struct lt_task *next = pick(worker);
+        if (may_inherit(next, self)) {
+            self = inherit(worker, self, next);
+            continue;
+        }
+        if (next && !prepare(worker, next))
+            next = NULL;
+        worker->left = NULL;
+        worker->commit = bury;
+        worker->commit_arg = self;
+        switch_to(worker, &self->context, &self->stack->annotation, next, true);
+    }
+}
+
+/* ------------------------------------------------------------ the worker's own stack */
+
+static struct lt_task *expired(struct lt_runtime *runtime, struct lt_worker *worker, leat_time now) {
+    struct lt_task *first = lt_timer_expire(&worker->timers, now);
+    /* A worker that computes for long leaves its timers to others. */
+    for (unsigned i = 0; !first && i < runtime->worker_count; i++)
+        first = lt_timer_expire(&runtime->workers[i].timers, now);
+    if (!first)
+        return NULL;
+    struct lt_task *rest = first->next;
+    while (lt_load(&first->on_cpu, acquire))
+        lt_pause();
+    lt_store(&first->wait, LT_WAIT_NOTHING, relaxed);
+    lt_ready_list(rest);
+    return first;
+}
+
+/* What came from outside: injected tasks, timers, descriptors. */
+static struct lt_task *from_outside(struct lt_runtime *runtime, struct lt_worker *worker) {
+    size_t share = lt_load(&runtime->injection.count, relaxed) / runtime->worker_count + 1;
+    uint32_t free_slots = LT_RING_SLOTS - lt_ring_count(&worker->ring);
+    struct lt_task *task =
+        lt_injection_take(&runtime->injection, &worker->ring, share < free_slots / 2 + 1 ? share : free_slots / 2 + 1);
+    if (task)
+        return task;
+    task = expired(runtime, worker, lt_now());
+    if (task)
+        return task;
+    if (!lt_load(&runtime->descriptor_waits, relaxed))
+        return NULL;
+    task = lt_poll(0);
+    if (!task)
+        return NULL;
+    lt_ready_list(task->next);
+    return task;
+}
+
+static struct lt_task *steal_from(struct lt_worker *worker, struct lt_worker *victim) {
+    struct lt_task *task = lt_ring_steal(&worker->ring, &victim->ring);
+    if (task || !lt_load(&victim->next_stale, relaxed))
+        return task;
+    return take_next(victim);
+}
+
+static struct lt_task *steal(struct lt_runtime *runtime, struct lt_worker *worker) {
+    for (int pass = 0; pass < STEAL_PASSES; pass++) {
+        worker->random = worker->random * 6364136223846793005u + 1442695040888963407u;
+        unsigned start = (unsigned)(worker->random >> 33) % runtime->worker_count;
+        for (unsigned i = 0; i < runtime->worker_count; i++) {
+            struct lt_worker *victim = &runtime->workers[(start + i) % runtime->worker_count];
+            struct lt_task *task = victim == worker ? NULL : steal_from(worker, victim);
+            if (task)
+                return task;
+        }
+    }
+    return NULL;
+}
+
+/* At most half of the busy workers search, so that a burst of wake-ups does not set all of them on one task. */
+static void begin_search(struct lt_runtime *runtime, struct lt_worker *worker) {
+    if (worker->searching)
+        return;
+    uint32_t awake = runtime->worker_count - lt_load(&runtime->idle_count, relaxed);
+    if (2 * lt_load(&runtime->searching, relaxed) >= awake)
+        return;
+    worker->searching = true;
+    lt_fetch_add(&runtime->searching, 1, seq_cst);
+}
+
+/* Found something: the last searcher wakes the next one, for where one task was there may be more. */
+static void end_search(struct lt_runtime *runtime, struct lt_worker *worker) {
+    if (!worker->searching)
+        return;
+    worker->searching = false;
+    if (lt_fetch_sub(&runtime->searching, 1, seq_cst) == 1)
+        lt_notify(runtime);
+}
+
+static struct lt_task *search(struct lt_runtime *runtime, struct lt_worker *worker) {
+    begin_search(runtime, worker);
+    if (!worker->searching)
+        return NULL;
+    leat_time end = runtime->may_spin ? lt_now() + SPIN : 0;
+    do {
+        struct lt_task *task = steal(runtime, worker);
+        if (!task)
+            task = from_outside(runtime, worker);
+        if (task)
+            return task;
+        for (int i = 0; i < 32; i++)
+            lt_pause();
+    } while (lt_now() < end && !lt_load(&runtime->stopping, relaxed));
+    return NULL;
+}
+
+static struct lt_task *find(struct lt_runtime *runtime, struct lt_worker *worker) {
+    for (;;) {
+        if (lt_load(&runtime->stopping, acquire))
+            return NULL;
+        struct lt_task *task = from_outside(runtime, worker);
+        if (!task)
+            task = take_next(worker);
+        if (!task)
+            task = lt_ring_pop(&worker->ring);
+        if (!task && runtime->worker_count > 1)
+            task = search(runtime, worker);
+        if (task && prepare(worker, task)) {
+            end_search(runtime, worker);
+            return task;
+        }
+        if (!task)
+            lt_idle(runtime, worker);
+    }
+}
+
+void *lt_worker_main(void *arg) {
+    struct lt_worker *worker = arg;
+    struct lt_runtime *runtime = lt_the_runtime();
+    worker_here = worker;
+    worker->random = worker->index + 1;
+    lt_annotate_thread(&worker->annotation);
+    lt_overflow_worker(worker);
+    for (struct lt_task *task; (task = find(runtime, worker));) {
+        lt_store(&worker->tick, lt_load(&worker->tick, relaxed) + 1, relaxed);
+        worker->left = NULL;
+        worker->commit = NULL;
+        switch_to(worker, &worker->context, &worker->annotation, task, false);
+        lt_annotate_arrive(&worker->annotation);
+        arrive(worker);
+    }
+    lt_overflow_worker_end(worker);
+    worker_here = NULL;
+    return NULL;
+}
