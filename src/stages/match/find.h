@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * All non-overlapping matches of several patterns in one text after another.
+ *
+ *     lt_finder_text(&finder, text);
+ *     for (size_t pattern = 0; pattern < set->count; pattern++) {
+ *         struct lt_find find = lt_find_begin(&finder, pattern);
+ *         int groups;
+ *         while ((groups = lt_find_next(&find)) > 0)
+ *             … finder.matcher.ovector …
+ *     }
+ */
+#ifndef LEAT_STAGES_MATCH_FIND_H
+#define LEAT_STAGES_MATCH_FIND_H
+
+#include "stages/match/regex.h"
+
+struct lt_patterns {
+    struct lt_regex *regexes;
+    size_t count;
+    uint32_t most_groups;
+};
+
+/** Take over what `text` says; the patterns stay in the order given. `wrong` is the index of the pattern at fault. */
+int lt_patterns_open(struct lt_patterns *patterns, const struct leat_bytes *texts, size_t count, bool unicode,
+                     size_t *wrong, struct leat_error *error);
+void lt_patterns_close(struct lt_patterns *patterns);
+
+/** A worker's. */
+struct lt_finder {
+    const struct lt_patterns *patterns;
+    struct lt_matcher matcher;
+    struct leat_bytes text;
+    bool valid; /* the text is UTF-8 */
+};
+
+/** 0 or -ENOMEM. */
+int lt_finder_open(struct lt_finder *finder, const struct lt_patterns *patterns, uint32_t match_limit);
+void lt_finder_close(struct lt_finder *finder);
+
+/** The text for the finds from now on; it must stay where it is. */
+void lt_finder_text(struct lt_finder *finder, struct leat_bytes text);
+
+/** One pattern's way through the text. */
+struct lt_find {
+    struct lt_finder *finder;
+    const struct lt_regex *regex;
+    struct lt_attempt attempt;
+    int failure; /* PCRE2's error, once lt_find_next gave -E2BIG */
+};
+
+struct lt_find lt_find_begin(struct lt_finder *finder, size_t pattern);
+
+/**
+ * 1 + the highest group that took part in the next match, which is in
+ * finder->matcher.ovector; 0: no more; -E2BIG: it cannot be told within the
+ * limits, and find->attempt.offset is where the search began.
+ */
+int lt_find_next(struct lt_find *find);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The compiled code is called directly (pcre2_jit_match): pcre2_match() would
+ * check the text and the options again for each of many short attempts. The JIT
+ * runs on a stack of its own that grows to 1 MiB; a text that needs more is
+ * matched by the interpreter, whose heap has a limit. A limit reached is an
+ * error, never "no match".
+ *
+ * Rejected: pcre2_match() with PCRE2_ANCHORED at match time (the JIT knows that
+ * option at compile time only, so that it would interpret); partial subjects
+ * that end at the window's end (lookaheads, \b and $ would see another text).
+ */
+#include "stages/match/regex.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { STACK_START = 32 * 1024, STACK_MOST = 1024 * 1024 };
+
+static pcre2_code *compile(struct leat_bytes pattern, bool unicode, enum lt_regex_way way,
+                           pcre2_compile_context *context, int *code, size_t *offset) {
+    static const uint32_t options[LT_REGEX_WAYS] = {
+        [LT_REGEX_ANCHORED] = PCRE2_ANCHORED,
+        [LT_REGEX_LIMITED] = PCRE2_USE_OFFSET_LIMIT,
+        [LT_REGEX_BROKEN] = PCRE2_MATCH_INVALID_UTF,
+    };
+    uint32_t all = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | options[way] | (unicode ? PCRE2_UCP : 0);
+    return pcre2_compile((PCRE2_SPTR)pattern.data, pattern.size, all, code, offset, context);
+}
+
+static int wrong(struct leat_bytes pattern, int code, size_t offset, struct leat_error *error) {
+    char reason[160];
+    lt_regex_reason(code, reason, sizeof reason);
+    return leat_fail(error, -EINVAL, "%s at offset %zu: %.*s", reason, offset, (int)pattern.size, pattern.data);
+}
+
+int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, bool unicode, bool windows,
+                  struct leat_error *error) {
+    *regex = (struct lt_regex){0};
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (!context)
+        return leat_fail(error, -ENOMEM, "out of memory");
+    pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+    int result = 0;
+    for (int way = 0; way < LT_REGEX_WAYS && result == 0; way++) {
+        if (!windows && (way == LT_REGEX_ANCHORED || way == LT_REGEX_LIMITED))
+            continue;
+        int code;
+        size_t offset;
+        regex->codes[way] = compile(pattern, unicode, (enum lt_regex_way)way, context, &code, &offset);
+        if (!regex->codes[way])
+            result = wrong(pattern, code, offset, error);
+        else
+            regex->compiled[way] = pcre2_jit_compile(regex->codes[way], PCRE2_JIT_COMPLETE) == 0;
+    }
+    pcre2_compile_context_free(context);
+    if (result) {
+        lt_regex_close(regex);
+        return result;
+    }
+    pcre2_pattern_info(regex->codes[LT_REGEX_SEARCH], PCRE2_INFO_CAPTURECOUNT, &regex->groups);
+    return 0;
+}
+
+void lt_regex_close(struct lt_regex *regex) {
+    for (int way = 0; way < LT_REGEX_WAYS; way++)
+        pcre2_code_free(regex->codes[way]);
+    *regex = (struct lt_regex){0};
+}
+
+int lt_matcher_open(struct lt_matcher *matcher, uint32_t groups, uint32_t match_limit) {
+    *matcher = (struct lt_matcher){
+        .data = pcre2_match_data_create(groups + 1, NULL),
+        .context = pcre2_match_context_create(NULL),
+        .stack = pcre2_jit_stack_create(STACK_START, STACK_MOST, NULL),
+    };
+    if (!matcher->data || !matcher->context || !matcher->stack) {
+        lt_matcher_close(matcher);
+        return -ENOMEM;
+    }
+    matcher->ovector = pcre2_get_ovector_pointer(matcher->data);
+    pcre2_set_match_limit(matcher->context, match_limit);
+    pcre2_set_depth_limit(matcher->context, match_limit);
+    pcre2_set_heap_limit(matcher->context, LT_MATCH_HEAP_KIB);
+    pcre2_jit_stack_assign(matcher->context, NULL, matcher->stack);
+    return 0;
+}
+
+void lt_matcher_close(struct lt_matcher *matcher) {
+    pcre2_match_data_free(matcher->data);
+    pcre2_match_context_free(matcher->context);
+    pcre2_jit_stack_free(matcher->stack);
+    *matcher = (struct lt_matcher){0};
+}
+
+int lt_regex_match(const struct lt_regex *regex, enum lt_regex_way way, struct lt_matcher *matcher,
+                   const struct lt_attempt *attempt) {
+    PCRE2_SPTR text = (PCRE2_SPTR)(attempt->text.data ? attempt->text.data : "");
+    uint32_t options = attempt->not_empty_here ? PCRE2_NOTEMPTY_ATSTART : 0;
+    if (way == LT_REGEX_LIMITED)
+        pcre2_set_offset_limit(matcher->context, attempt->last);
+    int code = PCRE2_ERROR_JIT_STACKLIMIT;
+    if (regex->compiled[way])
+        code = pcre2_jit_match(regex->codes[way], text, attempt->text.size, attempt->offset, options, matcher->data,
+                               matcher->context);
+    if (code == PCRE2_ERROR_JIT_STACKLIMIT) {
+        if (way != LT_REGEX_LIMITED)
+            pcre2_set_offset_limit(matcher->context, PCRE2_UNSET);
+        options |= PCRE2_NO_JIT | (way == LT_REGEX_BROKEN ? 0 : PCRE2_NO_UTF_CHECK);
+        code = pcre2_match(regex->codes[way], text, attempt->text.size, attempt->offset, options, matcher->data,
+                           matcher->context);
+    }
+    return code == PCRE2_ERROR_NOMATCH ? 0 : code;
+}
+
+void lt_regex_reason(int code, char *room, size_t size) {
+    if (pcre2_get_error_message(code, (PCRE2_UCHAR *)room, size) < 0)
+        snprintf(room, size, "PCRE2 error %d", code);
+}
