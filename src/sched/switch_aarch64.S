@@ -62,6 +62,6 @@ lt_context_entry:
     brk #1
     .cfi_endproc
     .size lt_context_entry, . - lt_context_entry
+#endif
 
     .section .note.GNU-stack, "", %progbits
-#endif

@@ -80,6 +80,6 @@ lt_context_entry:
     ud2
     .cfi_endproc
     .size lt_context_entry, . - lt_context_entry
+#endif
 
     .section .note.GNU-stack, "", @progbits
-#endif

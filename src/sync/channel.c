@@ -375,6 +375,10 @@ size_t leat_chan_len(const struct leat_chan *chan) {
     return count;
 }
 
+size_t leat_chan_element_size(const struct leat_chan *chan) {
+    return chan->element_size;
+}
+
 size_t leat_chan_cap(const struct leat_chan *chan) {
     return chan->capacity;
 }
