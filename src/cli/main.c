@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/** The program. */
+#include "base/error.h"
+#include "cli/help.h"
+#include "cli/run.h"
+#include "cli/yaml.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int help(const struct lt_command *command) {
+    if (command->topic && strcmp(command->topic, "complete") == 0) {
+        size_t skip = command->rest_count > 1 && strcmp(command->rest[1], "--") == 0 ? 2 : 1;
+        if (command->rest_count > skip)
+            lt_complete(stdout, command->rest + skip, command->rest_count - skip);
+        return LT_EXIT_DONE;
+    }
+    struct leat_error error;
+    if (lt_help(stdout, command->topic, &error) == 0)
+        return LT_EXIT_DONE;
+    fprintf(stderr, "leat: %s\n", error.text);
+    return LT_EXIT_USAGE;
+}
+
+static int show(struct lt_command *command) {
+    struct leat_error error;
+    if (lt_yaml_show(command, stdout, &error) == 0)
+        return LT_EXIT_DONE;
+    fprintf(stderr, "leat: %s\n", error.text);
+    return LT_EXIT_USAGE;
+}
+
+static int dispatch(struct lt_command *command) {
+    switch (command->verb) {
+    case LT_VERB_RUN:
+        return lt_run(command);
+    case LT_VERB_CHECK:
+        return lt_check(command);
+    case LT_VERB_SHOW:
+        return show(command);
+    case LT_VERB_QUEUE:
+        return lt_queue(command->rest_count, command->rest);
+    case LT_VERB_VERSION:
+        printf("leat %s\n", leat_version());
+        return LT_EXIT_DONE;
+    case LT_VERB_HELP:
+        break;
+    }
+    return help(command);
+}
+
+static int refuse(const struct leat_error *error) {
+    fprintf(stderr, "leat: %s\n", error->text);
+    if (!strstr(error->text, "did you mean"))
+        fputs("leat: see leat --help\n", stderr);
+    return LT_EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+    struct lt_command command;
+    struct leat_error error;
+    int code = lt_parse(argc, argv, &command, &error) ? refuse(&error) : dispatch(&command);
+    /* What a command printed must have arrived, or it has not succeeded. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "leat: standard output: %s\n", strerror(errno));
+        code = code ? code : LT_EXIT_FAILED;
+    }
+    lt_command_free(&command);
+    return code;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * --report: the end of a run as one JSON object. It is written beside its place
+ * and renamed, so that a reader sees the old report or the new one, never half.
+ */
+#include "base/json.h"
+#include "cli/progress.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *outcome_name(enum lt_outcome outcome) {
+    static const char *const names[] = {
+        [LT_FINISHED] = "finished", [LT_NOT_STARTED] = "not started", [LT_BROKEN] = "broken",
+        [LT_LATE] = "late",         [LT_STOPPED] = "stopped",         [LT_INTERNAL] = "internal",
+    };
+    return names[outcome];
+}
+
+static void write_string(FILE *file, const char *name, const char *text) {
+    size_t size = strlen(text);
+    char *room = malloc(lt_json_encoded_room(size));
+    fprintf(file, "\"%s\": ", name);
+    if (room)
+        fwrite(room, 1, lt_json_encode((struct leat_bytes){text, size}, room), file);
+    else
+        fputs("null", file);
+    free(room);
+}
+
+static double seconds(leat_time duration) {
+    return (double)duration / (double)LEAT_SECOND;
+}
+
+static void write_stage(FILE *file, const struct lt_stage_snapshot *stage) {
+    static const char *const names[LEAT_STATES] = {
+        [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
+        [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
+        [LEAT_THROTTLED] = "throttled",
+    };
+    fputs("    {", file);
+    write_string(file, "name", stage->name);
+    fprintf(file, ", \"workers\": %u, \"items\": %" PRIu64 ", \"cpu\": %.6f, \"seconds\": {", stage->workers,
+            stage->items, seconds(stage->cpu));
+    for (int state = 0; state < LEAT_STATES; state++)
+        fprintf(file, "%s\"%s\": %.6f", state ? ", " : "", names[state], seconds(stage->time[state]));
+    fputs("}}", file);
+}
+
+static void write_report(FILE *file, const struct lt_report *report, const struct lt_verdict *verdict, int code) {
+    const struct lt_snapshot *last = &report->last;
+    const struct lt_counts *counts = &last->counts;
+    fputs("{\n  ", file);
+    write_string(file, "outcome", outcome_name(report->outcome));
+    fprintf(file, ",\n  \"exit\": %d,\n  \"seconds\": %.6f,\n", code, seconds(last->elapsed));
+    fprintf(file,
+            "  \"in\": %" PRIu64 ", \"delivered\": %" PRIu64 ", \"filtered\": %" PRIu64 ", \"failed\": %" PRIu64
+            ", \"returned\": %" PRIu64 ",\n  \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 ",\n",
+            counts->in, counts->delivered, counts->filtered, counts->failed, counts->returned, counts->bytes_in,
+            counts->bytes_out);
+    if (report->error.text[0]) {
+        fputs("  ", file);
+        write_string(file, "error", report->error.text);
+        fputs(",\n", file);
+    }
+    fputs("  ", file);
+    write_string(file, "bottleneck", verdict->text);
+    fprintf(file, ",\n  \"capacity\": %.3f, \"gain\": %.3f,\n  \"parts\": [", verdict->capacity, verdict->gain);
+    for (size_t i = 0; i < last->stage_count; i++) {
+        fputs(i ? ",\n" : "\n", file);
+        write_stage(file, &last->stages[i]);
+    }
+    fputs("\n  ]\n}\n", file);
+}
+
+int lt_progress_report(const char *path, const struct lt_report *report, const struct lt_verdict *verdict, int code,
+                       struct leat_error *error) {
+    char *beside;
+    if (asprintf(&beside, "%s.%d.new", path, (int)getpid()) < 0)
+        return leat_fail(error, -ENOMEM, "%s: out of memory", path);
+    FILE *file = fopen(beside, "wxe");
+    int failed = file ? 0 : errno;
+    if (file) {
+        write_report(file, report, verdict, code);
+        failed = ferror(file) ? EIO : 0;
+        if (fclose(file) != 0)
+            failed = errno;
+        if (!failed && rename(beside, path) != 0)
+            failed = errno;
+        if (failed)
+            unlink(beside);
+    }
+    free(beside);
+    return failed ? leat_fail(error, -failed, "%s: %s", path, strerror(failed)) : 0;
+}

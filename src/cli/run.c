@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running a plan as a program: signals, the last line, the exit code.
+ *
+ * Invariants: nothing but data goes to standard output; the last line balances
+ * or the exit code is 70; a run that a signal ended exits with 128 + its number
+ * even when everything in flight was finished, because its input was not.
+ */
+#include "cli/run.h"
+#include "base/error.h"
+#include "base/os.h"
+#include "cli/progress.h"
+#include "cli/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct run {
+    struct lt_command *command;
+    struct lt_pipeline *pipeline;
+    struct lt_watch watch;
+    struct lt_report report;
+};
+
+/* Did the reader of our standard output go away? Then we go as quietly as others do. */
+static bool is_closed_pipe(const struct lt_plan *plan, const struct lt_report *report) {
+    return report->outcome == LT_BROKEN && report->error.code == -EPIPE && strcmp(plan->to.spelling, "-") == 0;
+}
+
+static int exit_code(const struct lt_plan *plan, const struct lt_report *report, int signal) {
+    switch (report->outcome) {
+    case LT_INTERNAL:
+        return LT_EXIT_INTERNAL;
+    case LT_LATE:
+        return LT_EXIT_LATE;
+    case LT_NOT_STARTED:
+        /* Opening is where a stage reads its words: what is wrong with them is a mistake in the command. */
+        return report->error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
+    case LT_BROKEN:
+        return is_closed_pipe(plan, report) ? LT_EXIT_PIPE : LT_EXIT_FAILED;
+    case LT_FINISHED:
+    case LT_STOPPED:
+        break;
+    }
+    if (lt_progress_in_flight(&report->last.counts))
+        return LT_EXIT_INTERNAL;
+    if (signal)
+        return LT_EXIT_SIGNAL + signal;
+    return report->last.counts.failed || report->outcome == LT_STOPPED ? LT_EXIT_FAILED : LT_EXIT_DONE;
+}
+
+static void print_end(const struct run *run, const struct lt_verdict *verdict, int code) {
+    const struct lt_front *front = &run->command->front;
+    if (code == LT_EXIT_PIPE)
+        return;
+    if (run->report.error.text[0])
+        fprintf(stderr, "leat: %s\n", run->report.error.text);
+    if (front->quiet || run->report.outcome == LT_NOT_STARTED)
+        return;
+    if (front->verbose)
+        lt_progress_table(stderr, &run->report.last);
+    char text[512];
+    lt_progress_last(&run->report.last, &front->run, text, sizeof text);
+    fprintf(stderr, "leat: %s\n", text);
+    if (verdict->text[0])
+        fprintf(stderr, "leat: %s\n", verdict->text);
+}
+
+/* Everything that is said and written after the run; returns the exit code. */
+static int finish(struct run *run) {
+    static const struct lt_snapshot start;
+    int code = exit_code(&run->command->plan, &run->report, run->watch.signal);
+    struct lt_verdict verdict = {0};
+    if (run->report.outcome != LT_NOT_STARTED)
+        lt_verdict(&start, &run->report.last, lt_processors(), &verdict);
+    print_end(run, &verdict, code);
+    struct leat_error error;
+    const char *path = run->command->front.report;
+    if (path && lt_progress_report(path, &run->report, &verdict, code, &error)) {
+        fprintf(stderr, "leat: --report: %s\n", error.text);
+        return code ? code : LT_EXIT_FAILED;
+    }
+    return code;
+}
+
+/* The watchdog's way out: something does not return, so nothing is freed and no lock of stdio is waited for. */
+static void leave(void *argument, const struct lt_report *report) {
+    struct run *run = argument;
+    char text[512], line[600];
+    lt_watch_clear(&run->watch);
+    lt_progress_last(&report->last, &run->command->front.run, text, sizeof text);
+    int length = snprintf(line, sizeof line, "leat: %s\n", text);
+    if (!run->command->front.quiet && write(STDERR_FILENO, line, (size_t)length) < 0)
+        _exit(LT_EXIT_LATE);
+    _exit(LT_EXIT_LATE);
+}
+
+int lt_run(struct lt_command *command) {
+    sigset_t set;
+    lt_watch_block(&set);
+    struct leat_error error = {0};
+    struct run *run = lt_memory_take(&command->memory, sizeof *run);
+    run->command = command;
+    run->pipeline = lt_pipeline_new(&command->plan, &error);
+    if (!run->pipeline) {
+        fprintf(stderr, "leat: %s\n", error.text);
+        return error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
+    }
+    if (lt_watch_start(&run->watch, &set, &command->front, run->pipeline, &error)) {
+        fprintf(stderr, "leat: %s\n", error.text);
+        lt_pipeline_free(run->pipeline);
+        return LT_EXIT_NOT_STARTED;
+    }
+    lt_pipeline_on_stuck(run->pipeline, leave, run);
+    lt_pipeline_run(run->pipeline, &run->report);
+    lt_watch_end(&run->watch);
+    int code = finish(run);
+    lt_pipeline_free(run->pipeline);
+    return code;
+}
