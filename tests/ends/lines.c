@@ -404,8 +404,8 @@ static void test_framing(void **state) {
     assert_int_equal(outcome.items[3].fate, LEAT_DELIVERED);
     harness_free(&outcome);
     expect_content(path, "{  \"a\": \"\\n\" }\nfine\n");
-    write_file(&outcome, path, (struct lt_lines_sink_settings){.null = true},
-               (const char *[]){"two\nlines", "x", NULL}, 4);
+    write_file(&outcome, path, (struct lt_lines_sink_settings){.null = true}, (const char *[]){"two\nlines", "x", NULL},
+               4);
     harness_free(&outcome);
     size_t size;
     char *data = harness_get(path, &size);
@@ -487,11 +487,12 @@ static void test_pipe_sink(void **state) {
 int main(void) {
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
+        /* First: memory that other tests leave behind in the allocator would count. */
+        cmocka_unit_test_teardown(test_long_line, harness_clean),
         cmocka_unit_test_teardown(test_any_block_size, harness_clean),
         cmocka_unit_test_teardown(test_positions_and_ids, harness_clean),
         cmocka_unit_test_teardown(test_packed, harness_clean),
         cmocka_unit_test_teardown(test_broken_data, harness_clean),
-        cmocka_unit_test_teardown(test_long_line, harness_clean),
         cmocka_unit_test_teardown(test_pipe_gives_each_line_at_once, harness_clean),
         cmocka_unit_test_teardown(test_source_errors, harness_clean),
         cmocka_unit_test_teardown(test_sink, harness_clean),

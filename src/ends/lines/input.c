@@ -16,7 +16,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { RAW_SIZE = 256 << 10, MAGIC = 4 };
+enum { RAW_SIZE = 256 << 10, MAGIC = 4, FRAME_START = 5 };
 
 enum kind { UNKNOWN, PLAIN, GZIP, ZSTD };
 
@@ -27,6 +27,7 @@ struct lt_input {
     enum kind kind;
     z_stream gzip;
     ZSTD_DStream *zstd;
+    size_t piece;      /* bytes of the next block or header of zstd data */
     bool inside;       /* of a member or frame: the end would be too early here */
     bool more;         /* the decoder may give more without more input */
     bool ended;        /* the descriptor is at its end */
@@ -119,6 +120,7 @@ static int begin_unpacking(struct lt_input *input, enum kind kind) {
             return leat_fail(&input->why, -ENOMEM, "%s: out of memory for unpacking", input->name);
     }
     input->kind = kind;
+    input->piece = FRAME_START;
     input->inside = kind != PLAIN;
     return 0;
 }
@@ -179,8 +181,10 @@ static ptrdiff_t unpack_gzip(struct lt_input *input, char *room, size_t size) {
     return (ptrdiff_t)(limit - gzip->avail_out);
 }
 
+/* A block at a time: a call that fails forgets what it has unpacked before. */
 static ptrdiff_t unpack_zstd(struct lt_input *input, char *room, size_t size) {
-    ZSTD_inBuffer in = {input->raw + input->begin, input->end - input->begin, 0};
+    size_t left = input->end - input->begin;
+    ZSTD_inBuffer in = {input->raw + input->begin, left < input->piece ? left : input->piece, 0};
     ZSTD_outBuffer out = {room, size, 0};
     size_t result = ZSTD_decompressStream(input->zstd, &out, &in);
     input->begin += in.pos;
@@ -189,6 +193,7 @@ static ptrdiff_t unpack_zstd(struct lt_input *input, char *room, size_t size) {
         input->broken = fail_packed(input, ZSTD_getErrorName(result));
     else if (in.pos || out.pos)
         input->inside = result != 0;
+    input->piece = result == 0 || ZSTD_isError(result) ? FRAME_START : result;
     return (ptrdiff_t)out.pos;
 }
 
