@@ -42,3 +42,18 @@ build_blocks() {
     echo "missing:$missing"
     [ -z "$missing" ]
 }
+
+@test "the manual names every option, end, stage and exit code that the help names" {
+    missing=
+    for option in $("$LEAT_BUILD/leat" --help | grep -oE '^ +(-[a-z0-9], )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u); do
+        grep -q -- "$option" "$root/docs/manual.md" || missing="$missing $option"
+    done
+    for name in $("$LEAT_BUILD/leat" --help | sed -n '/^FROM:/,/^Options/p' | grep -oE '^  [a-z]+:?' | sort -u); do
+        grep -q -- "\`$name" "$root/docs/manual.md" || missing="$missing $name"
+    done
+    for code in $("$LEAT_BUILD/leat" --help | sed -n '/^Exit code:/,$p' | grep -oE '^  [0-9]+' | sort -u); do
+        grep -q -- "^| $code " "$root/docs/manual.md" || missing="$missing exit-$code"
+    done
+    echo "missing:$missing"
+    [ -z "$missing" ]
+}
