@@ -22,7 +22,8 @@ const struct lt_entry lt_examples[] = {
     {"leat - : queue:jobs.q", "Keep the lines of standard input in a queue that survives a crash."},
     {"leat queue:jobs.q : match -f .body ids='ID-\\d+' : done.ndjson --errors bad.jsonl --forever",
      "Work through that queue as a service; an item leaves it when its result is delivered."},
-    {"leat gen:1e6 : match words='\\w+' : null: -j 2", "Measure how fast a stage is and what limits it."},
+    {"leat 'gen:?count=1e6' : match dates='\\d{4}-\\d\\d-\\d\\d' : null: -j 2",
+     "Measure how fast a stage is and what limits it."},
     {"leat run pipeline.yaml --set options.workers=8", "Run a pipeline that stands in a file."},
     {0},
 };
@@ -68,8 +69,8 @@ const char lt_about_yaml[] = "from: queue:in.q\n"
 
 const char lt_about_environment[] =
     "Each option of the run has a twin in the environment: LEAT_WORKERS for --workers, LEAT_BATCH_BYTES for "
-    "--batch-bytes. The command line overrides a file, a file the environment. NO_COLOR, TERM and COLUMNS are honoured "
-    "by the progress line.";
+    "--batch-bytes. The command line overrides a file, a file the environment. The progress line honours TERM and "
+    "COLUMNS and has no colours.";
 
 /* --------------------------------------------------------------- writing */
 

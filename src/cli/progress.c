@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/progress.h"
+#include "base/os.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
+/* Short, since a line has all columns side by side. */
 static const char *const state_names[LEAT_STATES] = {
-    [LEAT_BUSY] = "busy",
-    [LEAT_WAITS_INPUT] = "waits for input",
-    [LEAT_WAITS_OUTPUT] = "waits for output",
-    [LEAT_WAITS_OUTSIDE] = "waits outside",
+    [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
+    [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
     [LEAT_THROTTLED] = "throttled",
 };
+
+enum { LONGEST_NAME = 16 };
 
 /* Text that grows at its end and is cut where the room ends. */
 struct line {
@@ -36,7 +38,8 @@ static void add_scaled(struct line *line, double value, const char *unit) {
     size_t prefix = 0;
     for (; value >= 999.5 && prefix < 4; prefix++)
         value /= 1000;
-    add(line, value < 9.95 && value > 0 ? "%.1f %s%s" : "%.0f %s%s", value, prefixes[prefix], unit);
+    add(line, "%.*f%s%s%s", value < 9.95 && value > 0, value, prefix || *unit != '/' ? " " : "", prefixes[prefix],
+        unit);
 }
 
 static double seconds(leat_time duration) {
@@ -114,10 +117,14 @@ void lt_progress_line(const struct lt_snapshot *from, const struct lt_snapshot *
     }
     if (to->stopping)
         add(&line, ", stopping");
+    struct lt_verdict verdict;
+    lt_verdict(from, to, lt_processors(), &verdict);
     for (size_t i = 0; i < to->stage_count; i++) {
         int share;
         enum leat_state state = main_state(i < from->stage_count ? &from->stages[i] : NULL, &to->stages[i], &share);
-        add(&line, "%s%s %d%% %s", i ? " : " : " | ", to->stages[i].name, share, state_names[state]);
+        bool limits = verdict.kind != LT_LIMIT_NONE && verdict.stage == i;
+        add(&line, "%s%s%.*s %d%% %s", i ? " : " : " | ", limits ? "*" : "", LONGEST_NAME, to->stages[i].name, share,
+            state_names[state]);
     }
     if (width)
         cut(text, width);

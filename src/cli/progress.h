@@ -12,7 +12,11 @@
 
 #include <stdio.h>
 
-/** One line, cut to `width` columns (0: as long as it is): items, rates since `from`, what each column mostly does. */
+/**
+ * One line, cut to `width` columns (0: as long as it is): items, rates since
+ * `from`, what each column mostly does since then (works, or waits for its
+ * input, its output, the outside, a limit); a star at the one that limits.
+ */
 void lt_progress_line(const struct lt_snapshot *from, const struct lt_snapshot *to, size_t width, char *text,
                       size_t size);
 

@@ -65,7 +65,9 @@ static void print_end(const struct run *run, const struct lt_verdict *verdict, i
     char text[512];
     lt_progress_last(&run->report.last, &front->run, text, sizeof text);
     fprintf(stderr, "leat: %s\n", text);
-    if (verdict->text[0])
+    if (verdict->kind != LT_LIMIT_NONE)
+        fprintf(stderr, "leat: bottleneck: %s\n", verdict->text);
+    else if (run->report.last.counts.in)
         fprintf(stderr, "leat: %s\n", verdict->text);
 }
 

@@ -4,6 +4,7 @@
  * when they differ from their defaults. Text is plain where nobody can take it
  * for something else, in single quotes where that is enough, else escaped.
  */
+#include "base/utf8.h"
 #include "cli/value.h"
 #include "cli/yaml.h"
 
@@ -13,23 +14,16 @@
 enum { END_OF_TEXT = -1, NOT_UTF8 = -2 };
 
 /* The next code point; moves past it. */
-static int next_point(const unsigned char **text) {
-    static const int least[] = {0, 0x80, 0x800, 0x10000};
-    const unsigned char *at = *text;
-    if (!*at)
+static int next_point(const char **text) {
+    if (!**text)
         return END_OF_TEXT;
-    size_t more = *at < 0x80 ? 0 : (*at & 0xe0) == 0xc0 ? 1 : (*at & 0xf0) == 0xe0 ? 2 : (*at & 0xf8) == 0xf0 ? 3 : 4;
-    if (more == 4)
+    unsigned length = lt_utf8_sequence(*text, *text + strlen(*text));
+    if (length == 0)
         return NOT_UTF8;
-    int point = more ? *at & (0x3f >> more) : *at;
-    for (size_t i = 1; i <= more; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return NOT_UTF8;
-        point = point << 6 | (at[i] & 0x3f);
-    }
-    if (point < least[more] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-        return NOT_UTF8;
-    *text = at + more + 1;
+    int point = length == 1 ? **text : (unsigned char)**text & (0x7f >> length);
+    for (unsigned i = 1; i < length; i++)
+        point = point << 6 | ((*text)[i] & 0x3f);
+    *text += length;
     return point;
 }
 
@@ -50,10 +44,10 @@ static bool is_plain(const char *text) {
 }
 
 static void write_escaped(FILE *file, const char *text) {
-    const unsigned char *at = (const unsigned char *)text;
+    const char *at = text;
     fputc('"', file);
     for (;;) {
-        const unsigned char *start = at;
+        const char *start = at;
         int point = next_point(&at);
         if (point < 0)
             break;
@@ -72,7 +66,7 @@ static void write_escaped(FILE *file, const char *text) {
 }
 
 static int write_text(FILE *file, const char *text, struct leat_error *error) {
-    const unsigned char *at = (const unsigned char *)text;
+    const char *at = text;
     bool escape = false;
     int point;
     while ((point = next_point(&at)) >= 0)
