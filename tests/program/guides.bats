@@ -45,13 +45,15 @@ build_blocks() {
 
 @test "the manual names every option, end, stage and exit code that the help names" {
     missing=
-    for option in $("$LEAT_BUILD/leat" --help | grep -oE '^ +(-[a-z0-9], )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort -u); do
+    help=$BATS_TEST_TMPDIR/help
+    "$LEAT_BUILD/leat" --help >"$help"
+    for option in $(grep -oE '^ +(-[a-z0-9], )?--[a-z-]+' "$help" | grep -oE -- '--[a-z-]+' | sort -u); do
         grep -q -- "$option" "$root/docs/manual.md" || missing="$missing $option"
     done
-    for name in $("$LEAT_BUILD/leat" --help | sed -n '/^FROM:/,/^Options/p' | grep -oE '^  [a-z]+:?' | sort -u); do
+    for name in $(sed -n '/^FROM:/,/^Options/p' "$help" | grep -oE '^  [a-z]+:?' | sort -u); do
         grep -q -- "\`$name" "$root/docs/manual.md" || missing="$missing $name"
     done
-    for code in $("$LEAT_BUILD/leat" --help | sed -n '/^Exit code:/,$p' | grep -oE '^  [0-9]+' | sort -u); do
+    for code in $(sed -n '/^Exit code:/,$p' "$help" | grep -oE '^  [0-9]+' | sort -u); do
         grep -q -- "^| $code " "$root/docs/manual.md" || missing="$missing exit-$code"
     done
     echo "missing:$missing"

@@ -65,9 +65,9 @@ exported() {
 }
 
 @test "the static library keeps its inner names from the program" {
-    run nm --defined-only --extern-only "$library_folder/libleat.a"
-    [ "$status" -eq 0 ]
-    ! grep -vE '(^$|^[^ ]*:$| (leat|lt)_[a-z0-9_]*$)' <<<"$output"
+    nm --defined-only --extern-only --quiet "$library_folder/libleat.a" >"$BATS_TEST_TMPDIR/names"
+    grep -q ' leat_run$' "$BATS_TEST_TMPDIR/names"
+    ! grep -vE '(^$|^[^ ]*:$| (leat|lt)_[a-z0-9_]*$)' "$BATS_TEST_TMPDIR/names"
 }
 
 @test "the headers stand alone, as strict C11, and define only names of their own" {
