@@ -1,0 +1,431 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The program as its users meet it: help, refusals, exit codes, signals, what goes to which stream.
+
+setup() {
+    : "${LEAT:=$PWD/build/leat}"
+    unset LEAT_WORKERS
+    cd "$BATS_TEST_TMPDIR"
+    printf '{"a":"x1"}\n{"a":"y"}\n{"a":"z22"}\n' >in.ndjson
+}
+
+# told TEXT: TEXT is in what went to standard error.
+told() {
+    grep -qF -- "$1" err || {
+        echo "not told: $1"
+        cat err
+        return 1
+    }
+}
+
+# leat ARGUMENT…: run it; its exit code in $code, what it wrote in the files out and err.
+leat() {
+    code=0
+    "$LEAT" "$@" >out 2>err </dev/null || code=$?
+}
+
+# never COMMAND…: it must fail ("!" alone does not fail a test).
+never() {
+    if "$@"; then
+        return 1
+    fi
+}
+
+# balanced: the last line's numbers add up.
+balanced() {
+    sed -n -E 's/^leat: ([0-9]+) in = ([0-9]+) delivered \+ ([0-9]+) filtered \+ ([0-9]+) failed( \([^)]*\))? \+ ([0-9]+) returned, in .*/\1 \2 \3 \4 \6/p' err >numbers
+    cat err
+    [ "$(wc -l <numbers)" -eq 1 ]
+    read -r in delivered filtered failed returned <numbers
+    [ "$in" -eq $((delivered + filtered + failed + returned)) ]
+}
+
+# until_told TEXT: wait until TEXT is in err.
+until_told() {
+    for _ in $(seq 500); do
+        grep -qF -- "$1" err && return 0
+        sleep 0.02
+    done
+    told "$1"
+}
+
+# until_exists FILE: wait until it exists and is not empty.
+until_exists() {
+    for _ in $(seq 500); do
+        [ -s "$1" ] && return 0
+        sleep 0.02
+    done
+    false
+}
+
+@test "help goes to standard output and says everything there is" {
+    leat --help
+    [ "$code" -eq 0 ]
+    [ ! -s err ]
+    for word in FROM STAGE TO match where read rate dir: queue: gen: null: --workers --errors --deadline 128+N; do
+        grep -qF -- "$word" out
+    done
+    cp out long
+    leat -h
+    cmp out long
+    leat help
+    cmp out long
+}
+
+@test "every topic of the help has a page" {
+    for topic in match where read rate path - dir queue gen null run check show man bash zsh fish; do
+        leat help "$topic"
+        echo "$topic: $code"
+        [ "$code" -eq 0 ]
+        [ -s out ]
+        [ ! -s err ]
+    done
+    leat in.ndjson : match -h
+    [ "$code" -eq 0 ]
+    grep -q '^match ' out
+    grep -q -- --field out
+    leat match --help
+    grep -q '^match ' out
+}
+
+@test "an unknown topic is refused with a suggestion" {
+    leat help mtach
+    [ "$code" -eq 2 ]
+    [ ! -s out ]
+    [ "$(cat err)" = 'leat: there is no help on "mtach" (did you mean "match"?)' ]
+}
+
+@test "the examples of the help are right" {
+    leat --help
+    sed -n -E 's/^  leat (run )?(.*)$/\2/p' out | sed '/^FROM/,$d' >examples
+    [ "$(wc -l <examples)" -ge 5 ]
+    printf 'from: in.ndjson\n' >pipeline.yaml
+    while IFS= read -r example; do
+        echo "$example"
+        eval "\"\$LEAT\" check $example"
+    done <examples
+}
+
+@test "the YAML file of the help is right" {
+    leat help run
+    sed -n '/^from:/,/^$/p' out | sed '$d' >pipeline.yaml
+    leat check pipeline.yaml
+    cat out err
+    [ "$code" -eq 0 ]
+    [ "$(cat out)" = "pipeline.yaml: ok (from, 2 steps, to)" ]
+}
+
+@test "the man page has no fault that mandoc knows" {
+    leat help man
+    mandoc -Tlint out >lint 2>&1 || true
+    cat lint
+    [ ! -s lint ]
+    mandoc -Tutf8 out | col -b >page
+    grep -qF -- '--keep-order' page
+    grep -qF "emails='[\\w.+-]+@[\\w-]+\\.\\w+'" page
+}
+
+@test "bash completes from the same tables" {
+    PATH=$(dirname "$LEAT"):$PATH
+    cat >complete.bash <<'EOF'
+source <("$LEAT" help bash)
+complete_line() {
+    COMP_LINE=$1 COMP_POINT=${#1}
+    COMP_WORDS=("${@:2}") COMP_CWORD=$(($# - 2))
+    _leat 2>/dev/null
+    echo "${COMPREPLY[*]}"
+}
+complete_line 'leat in : ma' leat in : ma
+complete_line 'leat in : match --fi' leat in : match --fi
+complete_line 'leat in --stop d' leat in --stop d
+complete_line 'leat que' leat que
+complete_line 'leat in : - --kee' leat in : - --kee
+EOF
+    bash complete.bash >completed
+    cat completed
+    [ "$(sed -n 1p completed)" = match ]
+    [ "$(sed -n 2p completed)" = --field ]
+    [ "$(sed -n 3p completed)" = "drain drop" ]
+    [ "$(sed -n 4p completed)" = "queue: queue" ]
+    [ "$(sed -n 5p completed)" = --keep-order ]
+}
+
+@test "no option has two meanings where it stands" {
+    leat help complete -- in : match --
+    [ "$(cut -f1 out | sort | uniq -d)" = "" ]
+    for end in path dir:. queue:x gen:; do
+        leat help complete -- "$end" --
+        grep -q -- --workers out
+        [ "$(cut -f1 out | sort | uniq -d)" = "" ]
+    done
+}
+
+@test "mistakes are refused in one line, with exit code 2, before anything happens" {
+    refused() {
+        local message=$1
+        shift
+        leat "$@"
+        cat err
+        [ "$code" -eq 2 ]
+        [ ! -s out ]
+        [ "$(head -1 err)" = "leat: $message" ]
+        [ ! -e made ]
+    }
+    refused 'unknown stage "mtach" (did you mean "match"?)' in.ndjson : mtach x=y : made
+    refused 'unknown option "--wrokers" (did you mean "--workers"?)' in.ndjson : made --wrokers 3
+    refused 'unknown kind of end "qeue:" (did you mean "queue"?)' qeue:x : made
+    refused '"null:" can only be written to' null: : made
+    refused '"gen:" can only be read from' in.ndjson : gen:
+    refused 'match: unknown option "--feild" (did you mean "--field"?)' in.ndjson : match --feild .a x=y : made
+    refused '--deadline: "soon" is not a duration (write 500ms, 30s, 5m, 1h30m; plain means seconds)' in.ndjson : made --deadline soon
+    refused 'where the items come from is missing'
+    [ "$(sed -n 2p err)" = "leat: see leat --help" ]
+    refused 'match: x: missing closing parenthesis at offset 1: (' in.ndjson : match 'x=(' : made
+}
+
+@test "check tells what is wrong with a stage's words without touching the ends" {
+    leat check in.ndjson : match 'x=(' : made
+    [ "$code" -eq 2 ]
+    told 'leat: command line: match: x: missing closing parenthesis'
+    leat check nowhere.ndjson : match x=y : made
+    [ "$code" -eq 0 ]
+    [ "$(cat out)" = "command line: ok (from, 1 step, to)" ]
+    [ ! -e made ]
+}
+
+@test "what cannot be opened is exit code 3" {
+    leat nowhere.ndjson : made
+    [ "$code" -eq 3 ]
+    told 'nowhere.ndjson'
+    [ ! -s out ]
+}
+
+@test "a YAML file is refused by line and column" {
+    printf 'from: in.ndjson\nsteps:\n  - match:\n      feild: .a\n' >bad.yaml
+    leat run bad.yaml
+    [ "$code" -eq 2 ]
+    [ "$(cat err)" = 'leat: bad.yaml:4:7: unknown key "feild" in match (did you mean "field"?)' ]
+    leat check bad.yaml
+    [ "$code" -eq 2 ]
+}
+
+@test "show and run: the same pipeline twice" {
+    leat -k in.ndjson : match -f .a "digits=\d" "letters=[a-z']" : where .digits : - -j 2
+    [ "$code" -eq 0 ]
+    mv out first
+    [ "$(wc -l <first)" -eq 2 ]
+    leat show -k in.ndjson : match -f .a "digits=\d" "letters=[a-z']" : where .digits : - -j 2
+    [ "$code" -eq 0 ]
+    mv out pipeline.yaml
+    leat run pipeline.yaml
+    [ "$code" -eq 0 ]
+    cmp out first
+    leat show pipeline.yaml
+    cmp out pipeline.yaml
+}
+
+@test "--set and the command line change a file's pipeline" {
+    printf 'from: in.ndjson\nsteps:\n  - match: {field: .a, args: {x: %s}}\nto: made\n' "'\\d'" >pipeline.yaml
+    leat run pipeline.yaml --set to=other --set 'steps.0.match.args.x=[xy]' -k -q
+    cat err
+    [ "$code" -eq 0 ]
+    [ ! -e made ]
+    [ "$(grep -c '"x":\["[xy]"\]' other)" -eq 2 ]
+}
+
+@test "variables and files in a YAML file, and none of their values in what show prints" {
+    echo 'z\d+' >secret
+    printf "from: \${IN}\nsteps:\n  - match: {field: .a, args: {x: '\${file:secret}'}}\n" >pipeline.yaml
+    IN=in.ndjson leat run pipeline.yaml
+    [ "$code" -eq 0 ]
+    grep -qF '"x":["z22"]' out
+    IN=in.ndjson leat show pipeline.yaml
+    grep -qF '${file:secret}' out
+    never grep -qF 'z\d' out
+    leat run pipeline.yaml
+    [ "$code" -eq 2 ]
+    told 'pipeline.yaml:1:7: ${IN}: there is no such variable'
+}
+
+@test "data goes to standard output, everything else to standard error" {
+    leat in.ndjson : match -f .a x=. : - --progress always --stats -v
+    [ "$code" -eq 0 ]
+    [ "$(wc -l <out)" -eq 3 ]
+    jq -e .x out >/dev/null
+    told 'leat: 3 in = 3 delivered + 0 filtered + 0 failed + 0 returned, in '
+}
+
+@test "quiet is quiet" {
+    leat -q in.ndjson : -
+    [ "$code" -eq 0 ]
+    [ ! -s err ]
+    cmp out in.ndjson
+    LEAT_QUIET=1 leat in.ndjson : -
+    [ ! -s err ]
+}
+
+@test "the last line balances, and failures are exit code 1" {
+    printf '{"a":"1"}\n{broken\n{"a":"b"}\n[]\n' >mixed
+    leat mixed : match -f .a 'x=\d' : where .x : - --errors bad.jsonl
+    [ "$code" -eq 1 ]
+    told 'leat: 4 in = 1 delivered + 1 filtered + 2 failed (bad.jsonl) + 0 returned, in '
+    [ "$(jq -s length bad.jsonl)" -eq 2 ]
+    leat mixed : match -f .a 'x=\d' : null:
+    [ "$code" -eq 1 ]
+    told ' 2 failed (--errors FILE keeps them) '
+    balanced
+}
+
+@test "the verdict names the bottleneck" {
+    leat gen:?count=50 : rate 100/s --burst 1 : null: -j 1
+    [ "$code" -eq 0 ]
+    grep -q '^leat: bottleneck: .*rate' err
+}
+
+@test "the report holds the same numbers" {
+    leat gen:?count=1000 : match 'x=\d' : where .nothing : null: --report report.json
+    [ "$code" -eq 0 ]
+    balanced
+    [ "$(jq -r '[.in, .delivered, .filtered, .failed, .returned] | join(" ")' report.json)" = "$(cat numbers)" ]
+    [ "$(jq -r .filtered report.json)" -eq 1000 ]
+    [ "$(jq -r .outcome report.json)" = finished ]
+    [ "$(jq '.parts | length' report.json)" -eq 3 ]
+    [ "$(jq .exit report.json)" -eq 0 ]
+    leat gen:?count=1 : null: --report nowhere/report.json
+    [ "$code" -eq 1 ]
+    told 'leat: --report: nowhere/report.json: No such file or directory'
+}
+
+@test "standard output that is full is an error, not a success" {
+    code=0
+    "$LEAT" gen:?count=1000 : - >/dev/full 2>err || code=$?
+    cat err
+    [ "$code" -eq 1 ]
+    told 'No space left on device'
+    balanced
+    code=0
+    "$LEAT" --help >/dev/full 2>err || code=$?
+    [ "$code" -eq 1 ]
+    told 'leat: standard output: No space left on device'
+}
+
+@test "when the reader goes away the program goes, quietly, with 141" {
+    code=0
+    { "$LEAT" gen:?count=1e9 : - 2>err && echo 0 >code || echo $? >code; } | head -1 >/dev/null
+    [ "$(cat code)" -eq 141 ]
+    cat err
+    [ ! -s err ]
+}
+
+@test "the deadline ends a run with 5, and the counts balance" {
+    leat gen:?count=1e9 : rate 100/s : null: --deadline 300ms
+    [ "$code" -eq 5 ]
+    balanced
+    [ "$in" -gt 0 ]
+}
+
+# start ARGUMENT…: run it in the background, until its sink has something; its number in $pid.
+start() {
+    "$LEAT" "$@" >out 2>err </dev/null &
+    pid=$!
+    until_exists out
+}
+
+@test "the first signal drains: all that was read is delivered, exit code 128 + 15" {
+    start gen:?count=1e9 : rate 2000/s : -
+    kill -TERM "$pid"
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" -eq 143 ]
+    told 'leat: stopping: finishing'
+    balanced
+    [ "$returned" -eq 0 ]
+    [ "$delivered" -gt 0 ]
+    [ "$(wc -l <out)" -eq "$delivered" ]
+}
+
+@test "--stop drop gives back what is not delivered, and the counts balance" {
+    start gen:?count=1e9 : rate 200/s : - --stop drop --batch 100
+    kill -TERM "$pid"
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" -eq 143 ]
+    told 'leat: stopping: giving back'
+    balanced
+    [ "$(wc -l <out)" -eq "$delivered" ]
+}
+
+@test "the second signal drops" {
+    start gen:?count=1e9 --rate 100/s : rate 2/s : - --batch 50
+    sleep 0.5
+    kill -TERM "$pid"
+    until_told 'finishing'
+    kill -TERM "$pid"
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" -eq 143 ]
+    told 'leat: stopping: giving back'
+    balanced
+    [ "$(wc -l <out)" -eq "$delivered" ]
+}
+
+# stuck ARGUMENT…: run into a pipe that nobody reads, until nothing moves; $pid, and $reader, which holds the pipe open.
+stuck() {
+    mkfifo pipe
+    sleep 60 <>pipe 3>&- &
+    reader=$!
+    "$LEAT" gen:?count=1e9 : pipe "$@" >out 2>err </dev/null 3>&- &
+    pid=$!
+    sleep 0.5
+}
+
+@test "the third signal ends at once" {
+    stuck
+    kill -TERM "$pid"
+    until_told 'finishing'
+    kill -TERM "$pid"
+    until_told 'giving back'
+    kill -TERM "$pid"
+    code=0
+    wait "$pid" || code=$?
+    kill "$reader"
+    [ "$code" -eq 143 ]
+    told 'leat: exit at once; '
+}
+
+@test "a stop that cannot end ends after its grace, says what is held, and exits with 5" {
+    stuck --grace 200ms
+    kill -TERM "$pid"
+    code=0
+    wait "$pid" || code=$?
+    kill "$reader"
+    cat err
+    [ "$code" -eq 5 ]
+    told 'still held'
+    told 'pipe'
+    told 'leat: '
+    grep -q '^leat: [0-9]* in = ' err
+}
+
+@test "progress is a matter of terminals" {
+    leat gen:?count=500 --rate 1000/s : null:
+    [ "$(tr -cd '\r' <err | wc -c)" -eq 0 ]
+    TERM=xterm script -qec "'$LEAT' 'gen:?count=500' --rate 1000/s : null:" typescript >terminal </dev/null
+    tr '\r' '\n' <terminal | grep -q '^[0-9]* of 500 ('
+    tr '\r' '\n' <terminal | grep -q 'leat: 500 in = 500 delivered'
+    TERM=dumb script -qec "'$LEAT' 'gen:?count=500' --rate 1000/s : null:" typescript >terminal </dev/null
+    tr '\r' '\n' <terminal >lines
+    never grep -q '^[0-9]* of 500 (' lines
+    TERM=xterm script -qec "'$LEAT' -q 'gen:?count=500' --rate 1000/s : null:" typescript >terminal </dev/null
+    [ ! -s terminal ]
+    TERM=xterm COLUMNS=40 script -qec "'$LEAT' 'gen:?count=500' --rate 1000/s : null:" typescript >terminal </dev/null
+    tr '\r' '\n' <terminal | grep '^[0-9]* of 500' | sed 's/\x1b\[K//' >lines
+    [ -s lines ]
+    [ "$(awk 'length > 39' lines | wc -l)" -eq 0 ]
+}
+
+@test "the version is the library's" {
+    leat --version
+    [ "$code" -eq 0 ]
+    [[ "$(cat out)" =~ ^leat\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+}
