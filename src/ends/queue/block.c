@@ -16,6 +16,9 @@
  * it has not changed stay where they are until it ends; only such pages are
  * read while something else is written (see lt_queue_settle).
  *
+ * A body may have 1 GiB. LMDB 0.9 loses 1 MiB of memory for each one above 256
+ * MiB that is written (its list of spilled pages), until the process ends.
+ *
  * Rejected: a record for each message (a third of each page is lost to messages
  * of 1 KiB, and deleting from the left edge makes LMDB move the neighbour's
  * entries over, one by one, instead of giving whole runs of pages back); larger
