@@ -50,9 +50,9 @@ static int dispatch(struct lt_command *command) {
     return help(command);
 }
 
-static int refuse(const struct leat_error *error) {
+static int refuse(const struct lt_command *command, const struct leat_error *error) {
     fprintf(stderr, "leat: %s\n", error->text);
-    if (!strstr(error->text, "did you mean"))
+    if (!command->file && !strstr(error->text, "did you mean"))
         fputs("leat: see leat --help\n", stderr);
     return LT_EXIT_USAGE;
 }
@@ -60,7 +60,7 @@ static int refuse(const struct leat_error *error) {
 int main(int argc, char **argv) {
     struct lt_command command;
     struct leat_error error;
-    int code = lt_parse(argc, argv, &command, &error) ? refuse(&error) : dispatch(&command);
+    int code = lt_parse(argc, argv, &command, &error) ? refuse(&command, &error) : dispatch(&command);
     /* What a command printed must have arrived, or it has not succeeded. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "leat: standard output: %s\n", strerror(errno));

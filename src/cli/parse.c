@@ -186,6 +186,8 @@ static int parse_pipeline(struct lt_command *command, struct lt_arguments *head,
                                  : default_sink(command, error);
     if (result || command->verb == LT_VERB_HELP || command->front.help)
         return result;
+    if (command->front.set.count)
+        return leat_fail(error, -EINVAL, "--set changes a YAML file, and here there is none");
     return lt_plan_finish(&command->memory, &command->plan, &command->front, error);
 }
 

@@ -5,6 +5,7 @@
 #include "pipeline/registry.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,7 +116,7 @@ static struct leat_segment segment_of(struct lt_memory *memory, const struct lt_
         .word_count = part->word_count,
         .settings = part->settings,
         .name = part->stage ? part->flags.name : part->spelling,
-        .workers = (unsigned)part->flags.workers,
+        .workers = part->flags.workers < UINT_MAX ? (unsigned)part->flags.workers : UINT_MAX,
     };
 }
 
@@ -161,8 +162,18 @@ static int name_stages(struct lt_memory *memory, struct lt_plan *plan, struct le
     return 0;
 }
 
+/* An end is one word. A second one is a file that would be passed over, or a ":" that was forgotten. */
+static int check_words(const struct leat_segment *segment, struct leat_error *error) {
+    if (segment->word_count == 0)
+        return 0;
+    return leat_fail(error, -EINVAL, "\"%s\" is one word too many after \"%s\"; stages stand between two \":\"",
+                     segment->words[0], segment->spelling);
+}
+
 int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct lt_front *front,
                    struct leat_error *error) {
+    if (check_words(&plan->from, error) || check_words(&plan->to, error))
+        return -EINVAL;
     plan->options = front->run;
     plan->from.forever = front->run.forever;
     if (front->run.dead) {

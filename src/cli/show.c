@@ -181,15 +181,13 @@ static int write_end(struct lt_command *command, FILE *file, const char *key, co
     int count = write_options(command, NULL, 0, options, segment->settings, defaults, error);
     fprintf(file, "%s:", key);
     int result;
-    if (count == 0 && segment->word_count == 0) {
+    if (count == 0) {
         fputc(' ', file);
         result = write_text(file, source_text(command, segment->spelling), error);
     } else {
         result = write_pair(command, file, 2, "uri", segment->spelling, error);
         if (result == 0 && write_options(command, file, 2, options, segment->settings, defaults, error) < 0)
             result = -EINVAL;
-        if (result == 0)
-            result = write_arguments(command, file, 2, segment, error);
     }
     fputc('\n', file);
     return result;

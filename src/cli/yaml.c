@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
 struct reader {
@@ -292,7 +293,7 @@ static int read_words(struct reader *reader, const yaml_node_t *node, struct lt_
 /* The map of an end or a stage. `skip`: a key that has been read. */
 static int read_settings(struct reader *reader, const yaml_node_t *map, struct lt_part *part, const char *where,
                          const char *skip) {
-    static const char *const others[] = {"uri", "args", NULL};
+    const char *const others[] = {part->stage ? "args" : "uri", NULL};
     const struct leat_option *const tables[] = {part->options, part->stage ? lt_stage_options : NULL};
     for (yaml_node_pair_t *pair = map->data.mapping.pairs.start; pair < map->data.mapping.pairs.top; pair++) {
         const yaml_node_t *key = node_at(reader, pair->key), *value = node_at(reader, pair->value);
@@ -308,10 +309,10 @@ static int read_settings(struct reader *reader, const yaml_node_t *map, struct l
             continue;
         if (option && !(settings == &part->flags && option->letter == 'h'))
             result = read_option(reader, value, option, settings);
-        else if (strcmp(name, "args") == 0)
+        else if (part->stage && strcmp(name, "args") == 0)
             result = read_words(reader, value, part);
         else
-            result = unknown_key(reader, key, where, tables, 2, others + (part->stage != NULL));
+            result = unknown_key(reader, key, where, tables, 2, others);
         if (result)
             return result;
     }
@@ -462,9 +463,14 @@ static int syntax_error(const struct lt_command *command, const yaml_parser_t *p
         return leat_fail(error, -ENOMEM, "%s: out of memory", command->file);
     if (parser->error == YAML_READER_ERROR)
         return leat_fail(error, -EINVAL, "%s: %s at byte %zu", command->file, parser->problem, parser->problem_offset);
-    return leat_fail(error, -EINVAL, "%s:%zu:%zu: %s%s%s", command->file, parser->problem_mark.line + 1,
-                     parser->problem_mark.column + 1, parser->problem, parser->context ? ", " : "",
-                     parser->context ? parser->context : "");
+    /* The two that everybody meets: "to: -" and "to: null:". */
+    const char *hint = "";
+    if (strstr(parser->problem, "block sequence entries"))
+        hint = "; a \"-\" that is a text stands in quotes";
+    else if (strstr(parser->problem, "mapping values"))
+        hint = "; a text with \": \" in it or \":\" at its end stands in quotes";
+    return leat_fail(error, -EINVAL, "%s:%zu:%zu: %s%s", command->file, parser->problem_mark.line + 1,
+                     parser->problem_mark.column + 1, parser->problem, hint);
 }
 
 static int read_stream(struct lt_command *command, yaml_parser_t *parser, const struct leat_list *set,
@@ -490,6 +496,11 @@ int lt_yaml_read(struct lt_command *command, const struct leat_list *set, struct
     FILE *file = fopen(command->file, "re");
     if (!file)
         return leat_fail(error, -errno, "%s: %s", command->file, strerror(errno));
+    struct stat status;
+    if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode)) {
+        fclose(file);
+        return leat_fail(error, -EISDIR, "%s: %s", command->file, strerror(EISDIR));
+    }
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) {
         fclose(file);

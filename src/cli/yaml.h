@@ -2,7 +2,7 @@
 /**
  * A plan as a YAML file.
  *
- *     from: queue:in.q                    or: {uri: queue:in.q, OPTION: VALUE …, args: […]}
+ *     from: queue:in.q                    or: {uri: queue:in.q, OPTION: VALUE …}
  *     steps:
  *       - read                            a stage without words
  *       - where: .size>10                 with one word, or a list of them

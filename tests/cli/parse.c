@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -278,6 +279,9 @@ static void test_refusals(void **state) {
     assert_refused("-j: \"-2\" is not a number (write 100, 10k, 2M or 1e6)", "in", "-j", "-2");
     assert_refused("--stop: \"\" is not one of drain|drop", "in", "--stop=");
     assert_refused("two stages are called \"x\"", "in", ":", "match", "-n", "x", ":", "where", "-n", "x", ":", "-");
+    assert_refused("\"b\" is one word too many after \"a\"; stages stand between two \":\"", "a", "b", ":", "-");
+    assert_refused("\"x\" is one word too many after \"-\"; stages stand between two \":\"", "a", ":", "-", "x");
+    assert_refused("--set changes a YAML file, and here there is none", "a", ":", "-", "--set", "x=y");
     assert_refused("--dead: unknown kind of end \"nul:\" (did you mean \"null\"?)", "in", "--dead", "nul:");
 }
 
@@ -462,7 +466,15 @@ static void test_yaml_refusals(void **state) {
     assert_file_refused("- a", ":1:1: a pipeline is a map of from, steps, to, options");
     assert_file_refused("", ": the file is empty");
     assert_file_refused("from: in\n---\nfrom: in", ":3:1: a second document; a file is one pipeline");
-    assert_file_refused("from: in\n  to: out", ":2:5: mapping values are not allowed in this context");
+    assert_file_refused("from: in\n  to: out", ":2:5: mapping values are not allowed in this context; a text with \": "
+                                               "\" in it or \":\" at its end stands in quotes");
+    assert_file_refused(
+        "from: in\nto: -",
+        ":2:5: block sequence entries are not allowed in this context; a \"-\" that is a text stands in quotes");
+    assert_file_refused("from: {uri: in, args: x}", ":1:17: unknown key \"args\" in from");
+    assert_int_equal(mkdir("leat-parse.yaml", 0700), 0);
+    assert_int_equal(parse("run", "leat-parse.yaml", NULL), -EISDIR);
+    rmdir("leat-parse.yaml");
     assert_int_equal(parse("run", "no-such-file.yaml", NULL), -ENOENT);
     assert_string_equal(error.text, "no-such-file.yaml: No such file or directory");
 }
