@@ -106,9 +106,12 @@ static void count(struct lt_tally *tally, struct lt_counts *counts) {
     counts->bytes_in = lt_load(&tally->bytes_in, acquire);
 }
 
-static void add_line(struct lt_stage_snapshot *stage, struct lt_line *line, leat_time now) {
+/** The clock is read after the line, and the elapsed time after all lines: no line ever shows more time than there was.
+ */
+static void add_line(struct lt_stage_snapshot *stage, struct lt_line *line, leat_time ended) {
     struct lt_line_view view;
     lt_line_view(line, &view);
+    leat_time now = ended ? ended : lt_now();
     for (int s = 0; s < LEAT_STATES; s++)
         stage->time[s] += view.time[s];
     if (view.since && now > view.since)
@@ -156,19 +159,18 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     leat_time started = lt_load(&pipeline->started, acquire), ended = lt_load(&pipeline->ended, acquire);
     if (!started)
         return;
-    leat_time now = ended ? ended : lt_now();
-    snapshot->elapsed = now - started;
-    add_line(source, &pipeline->source_line, now);
+    add_line(source, &pipeline->source_line, ended);
     for (size_t g = 0; g < pipeline->group_count; g++) {
         for (unsigned w = 0; w < pipeline->groups[g].workers; w++)
-            add_line(&snapshot->stages[g + 1], &pipeline->groups[g].members[w].line, now);
+            add_line(&snapshot->stages[g + 1], &pipeline->groups[g].members[w].line, ended);
         add_queue(&snapshot->stages[g + 1], pipeline->groups[g].in);
     }
-    add_line(sink, &pipeline->sink_line, now);
+    add_line(sink, &pipeline->sink_line, ended);
     add_queue(sink, pipeline->to_sink);
     struct lt_stage_snapshot acknowledge = {0};
-    add_line(&acknowledge, &pipeline->acknowledge_line, now);
+    add_line(&acknowledge, &pipeline->acknowledge_line, ended);
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
+    snapshot->elapsed = (ended ? ended : lt_now()) - started;
     share_cpu(pipeline, snapshot);
     pthread_mutex_lock(&pipeline->mutex);
     snapshot->total = pipeline->total;

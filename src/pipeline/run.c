@@ -145,7 +145,7 @@ static bool make_dead(struct lt_pipeline *pipeline) {
 
 struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_error *error) {
     if (plan->stage_count > LT_MAX_STAGES) {
-        leat_fail(error, -E2BIG, "%zu stages are more than the %d there can be", plan->stage_count, LT_MAX_STAGES);
+        leat_fail(error, -EINVAL, "%zu stages are more than the %d there can be", plan->stage_count, LT_MAX_STAGES);
         return NULL;
     }
     struct lt_pipeline *pipeline = aligned_alloc(_Alignof(struct lt_pipeline), sizeof *pipeline);
