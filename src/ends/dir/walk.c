@@ -336,7 +336,7 @@ static int open_root(struct lt_walk *walk, const char *root, struct leat_error *
         return push_level(walk, fd, strlen(root), &status);
     if (fd >= 0)
         close(fd);
-    return leat_fail(error, code, "%s: cannot open: %s", root, strerror(-code));
+    return leat_fail(error, code, "cannot open: %s", strerror(-code));
 }
 
 int lt_walk_new(struct lt_walk **result, const char *root, const struct lt_walk_options *options,
@@ -346,13 +346,13 @@ int lt_walk_new(struct lt_walk **result, const char *root, const struct lt_walk_
         return leat_fail(error, -ENOENT, "the name of the directory is missing");
     struct lt_walk *walk = malloc(sizeof *walk);
     if (!walk)
-        return leat_fail(error, -ENOMEM, "%s: out of memory", root);
+        return leat_fail(error, -ENOMEM, "out of memory");
     memset(walk, 0, offsetof(struct lt_walk, entries));
     walk->options = *options;
     walk->path = strdup(root);
     walk->path_room = length + 1;
     walk->prefix = length + (root[length - 1] != '/');
-    int code = walk->path ? open_root(walk, root, error) : leat_fail(error, -ENOMEM, "%s: out of memory", root);
+    int code = walk->path ? open_root(walk, root, error) : leat_fail(error, -ENOMEM, "out of memory");
     if (code)
         lt_walk_free(walk);
     else
