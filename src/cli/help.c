@@ -3,6 +3,7 @@
 #include "cli/options.h"
 #include "cli/parse.h"
 #include "cli/suggest.h"
+#include "ends/queue/admin.h"
 #include "pipeline/registry.h"
 
 #include <ctype.h>
@@ -36,7 +37,8 @@ const struct lt_entry lt_usages[] = {
     {"leat run FILE.yaml [options]", "Run a pipeline from a file."},
     {"leat check FILE.yaml | FROM : … : TO", "Say whether it could run, and run nothing."},
     {"leat show FILE.yaml | FROM : … : TO", "Print it as YAML."},
-    {"leat queue ls|peek|requeue FILE", "Look into a queue file; give its failed items another chance."},
+    {"leat queue ls|peek|requeue|purge FILE[#NAME]",
+     "Look into a queue file; give its failed items another chance; empty it."},
     {"leat help [TOPIC]",
      "Help on a stage, an end or a command; man: the man page; bash, zsh, fish: what makes the shell complete."},
     {0},
@@ -214,6 +216,8 @@ static bool help_command(FILE *file, const char *topic) {
         write_text(file, usage->text, 2, 2);
         found = true;
     }
+    if (found && strcmp(topic, "queue") == 0)
+        fprintf(file, "\n%s", lt_queue_admin_usage);
     if (found && strcmp(topic, "run") == 0) {
         fprintf(file, "\nA file:\n\n%s\nOptions:\n", lt_about_yaml);
         write_options(file, lt_front_options);

@@ -4,6 +4,7 @@
 #include "cli/help.h"
 #include "cli/run.h"
 #include "cli/yaml.h"
+#include "ends/queue/admin.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ static int dispatch(struct lt_command *command) {
     case LT_VERB_SHOW:
         return show(command);
     case LT_VERB_QUEUE:
-        return lt_queue(command->rest_count, command->rest);
+        return lt_queue_admin(command->rest_count, command->rest);
     case LT_VERB_VERSION:
         printf("leat %s\n", leat_version());
         return LT_EXIT_DONE;

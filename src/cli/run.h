@@ -18,6 +18,5 @@ enum lt_exit {
 
 int lt_run(struct lt_command *command);
 int lt_check(struct lt_command *command);
-int lt_queue(size_t count, char **words);
 
 #endif
