@@ -12,7 +12,7 @@ build_blocks() {
     awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' "$root/$1" >"$BATS_TEST_TMPDIR/blocks.c"
     # shellcheck disable=SC2086
     cc -std=gnu17 -D_GNU_SOURCE -g -Wall -Wextra -Wno-unused-parameter -Werror -I"$root/include" $LEAT_CFLAGS "$BATS_TEST_TMPDIR/blocks.c" \
-        "$LEAT_BUILD/libleat.a" -pthread -o "$2"
+        "$LEAT_BUILD/libleat.a" -pthread -lm -o "$2"
 }
 
 @test "the tour in the README builds and prints what it says" {
