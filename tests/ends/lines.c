@@ -356,7 +356,7 @@ static void test_source_errors(void **state) {
 
 static void write_file(struct outcome *outcome, const char *path, struct lt_lines_sink_settings settings,
                        const char *const *bodies, size_t per_batch) {
-    struct leat_bytes all[16];
+    struct leat_bytes all[16] = {{0}};
     size_t count = 0;
     for (; bodies[count]; count++)
         all[count] = bytes_of(bodies[count]);
