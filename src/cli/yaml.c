@@ -4,6 +4,7 @@
  * copied into a tree of our own. --set changes the document before that walk,
  * so a value from the command line goes through the same checks.
  */
+#include "cli/expand.h"
 #include "cli/part.h"
 #include "cli/suggest.h"
 #include "cli/value.h"
@@ -46,88 +47,27 @@ static int fail_at(struct reader *reader, const yaml_node_t *node, const char *f
                      node->start_mark.column + 1, text);
 }
 
-/* ------------------------------------------------------------ ${…} in values */
-
-static const char *read_secret(struct reader *reader, const yaml_node_t *node, const char *path) {
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        fail_at(reader, node, "${file:%s}: %s", path, strerror(errno));
-        return NULL;
-    }
-    char text[65536];
-    size_t size = fread(text, 1, sizeof text, file);
-    int failed = ferror(file) ? EIO : size == sizeof text ? EFBIG : 0;
-    fclose(file);
-    if (failed || memchr(text, '\0', size)) {
-        fail_at(reader, node, "${file:%s}: %s", path, failed ? strerror(failed) : "the file holds a zero byte");
-        return NULL;
-    }
-    while (size && (text[size - 1] == '\n' || text[size - 1] == '\r'))
-        size--;
-    return lt_memory_copy(&reader->command->memory, text, size);
+static void remember(struct lt_command *command, const char *expanded, const char *text) {
+    command->originals =
+        lt_memory_grow(&command->memory, command->originals, command->original_count, sizeof *command->originals);
+    command->originals[command->original_count++] = (struct lt_original){expanded, text};
 }
 
-static bool is_variable(const char *name) {
-    if (!*name || (*name >= '0' && *name <= '9'))
-        return false;
-    return name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
-}
-
-/* What stands for ${inside}; NULL: failed. */
-static const char *replacement(struct reader *reader, const yaml_node_t *node, const char *inside) {
-    if (strncmp(inside, "file:", 5) == 0)
-        return read_secret(reader, node, inside + 5);
-    const char *otherwise = strstr(inside, ":-");
-    const char *name = inside;
-    if (otherwise)
-        name = lt_memory_copy(&reader->command->memory, inside, (size_t)(otherwise - inside));
-    if (!is_variable(name)) {
-        fail_at(reader, node, "${%s} is none of ${VAR}, ${VAR:-else} and ${file:PATH}; \"$${\" is a plain \"${\"",
-                inside);
-        return NULL;
-    }
-    const char *value = getenv(name);
-    if (otherwise && (!value || !*value))
-        return otherwise + 2;
-    if (!value)
-        fail_at(reader, node, "${%s}: there is no such variable; ${%s:-else} gives a default", name, name);
-    return value;
-}
-
-/* The text of a scalar with ${…} replaced; NULL: failed. */
+/* The text of a scalar with ${…} replaced; NULL: failed. What was replaced is kept for `show`. */
 static const char *expand(struct reader *reader, const yaml_node_t *node) {
-    struct lt_memory *memory = &reader->command->memory;
-    const char *rest = text_of(node), *result = "";
-    const char *original = lt_memory_copy(memory, rest, node->data.scalar.length);
-    if (strlen(rest) != node->data.scalar.length) {
+    struct lt_command *command = reader->command;
+    struct leat_error why;
+    if (strlen(text_of(node)) != node->data.scalar.length) {
         fail_at(reader, node, "a value holds a zero byte");
         return NULL;
     }
-    if (!strstr(rest, "${"))
-        return original;
-    for (const char *dollar; (dollar = strstr(rest, "${"));) {
-        if (dollar > rest && dollar[-1] == '$') {
-            result = lt_memory_print(memory, "%s%.*s${", result, (int)(dollar - 1 - rest), rest);
-            rest = dollar + 2;
-            continue;
-        }
-        const char *end = strchr(dollar, '}');
-        if (!end) {
-            fail_at(reader, node, "\"${\" without \"}\"; \"$${\" is a plain \"${\"");
-            return NULL;
-        }
-        const char *value = replacement(reader, node, lt_memory_copy(memory, dollar + 2, (size_t)(end - dollar - 2)));
-        if (!value)
-            return NULL;
-        result = lt_memory_print(memory, "%s%.*s%s", result, (int)(dollar - rest), rest, value);
-        rest = end + 1;
-    }
-    result = lt_memory_print(memory, "%s%s", result, rest);
-    struct lt_command *command = reader->command;
-    command->originals =
-        lt_memory_grow(memory, command->originals, command->original_count, sizeof *command->originals);
-    command->originals[command->original_count++] = (struct lt_original){result, original};
-    return result;
+    const char *original = lt_memory_copy(&command->memory, text_of(node), node->data.scalar.length);
+    const char *expanded = lt_expand(&command->memory, original, &why);
+    if (!expanded)
+        fail_at(reader, node, "%s", why.text);
+    if (expanded && expanded != original)
+        remember(command, expanded, original);
+    return expanded;
 }
 
 /* ------------------------------------------------------------------- --set */
@@ -216,6 +156,7 @@ static int check_keys(struct reader *reader, const yaml_node_t *map) {
 }
 
 static int read_scalar(struct reader *reader, const yaml_node_t *node, const char *what, const char **text) {
+    *text = NULL;
     if (node->type != YAML_SCALAR_NODE)
         return fail_at(reader, node, "%s must be one value, not a %s", what,
                        node->type == YAML_SEQUENCE_NODE ? "list" : "map");
@@ -252,10 +193,7 @@ static const char *join_word(struct reader *reader, const char *name, const char
     for (size_t i = 0; i < command->original_count; i++) {
         if (command->originals[i].expanded != value)
             continue;
-        const char *original = lt_memory_print(&command->memory, "%s=%s", name, command->originals[i].text);
-        command->originals =
-            lt_memory_grow(&command->memory, command->originals, command->original_count, sizeof *command->originals);
-        command->originals[command->original_count++] = (struct lt_original){word, original};
+        remember(command, word, lt_memory_print(&command->memory, "%s=%s", name, command->originals[i].text));
         break;
     }
     return word;
