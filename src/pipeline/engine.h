@@ -41,7 +41,8 @@ enum {
 };
 
 #define LT_DEFAULT_GRACE (30 * LEAT_SECOND)
-#define LT_LAST_CALL (2 * LEAT_SECOND) /* from the end of the grace, when all is dropped, to the hard end */
+#define LT_LAST_CALL                                                                                                   \
+    (2 * LEAT_SECOND) /* from the end of the grace, when all is dropped, to the hard end; at most the grace */
 #define LT_TARGET_WORK                                                                                                 \
     LEAT_MILLISECOND /* of one batch in the slowest group: small against a person's patience, large against a hop */
 #define LT_BYTES_IN_FLIGHT ((uint64_t)32 << 20)

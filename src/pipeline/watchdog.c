@@ -170,7 +170,7 @@ static bool wait_until(struct lt_pipeline *pipeline, uint32_t heard, leat_time m
 }
 
 static void last_call(struct lt_pipeline *pipeline) {
-    leat_time end = lt_after(LT_LAST_CALL);
+    leat_time end = lt_after(pipeline->grace < LT_LAST_CALL ? pipeline->grace : LT_LAST_CALL);
     while (lt_now() < end)
         if (!wait_until(pipeline, lt_load(&pipeline->bell, acquire), end))
             return;

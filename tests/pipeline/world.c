@@ -57,7 +57,7 @@ static bool add_item(struct source *source, struct leat_batch *batch) {
     uint64_t id = source->next++;
     size_t room = world->body > 32 ? world->body : 32;
     char *text = leat_batch_alloc(batch, room);
-    memset(text, 'x', room);
+    memset(text, world->fill ? world->fill : 'x', room);
     size_t size = (size_t)snprintf(text, 32, "item-%llu", (unsigned long long)id);
     leat_item_set(batch, item, (struct leat_bytes){text, world->body ? world->body : size}, "line");
     item->id = id;
@@ -386,6 +386,33 @@ static void close_dead(void *sink) {
 
 const struct leat_sink_type world_dead_sink = {
     .scheme = "graves", .open = open_dead, .write = write_dead, .close = close_dead};
+
+/* -------------------------------------------------------- what cannot be opened */
+
+static int open_shut(void **opened, const struct leat_segment *segment, struct leat_error *error) {
+    (void)opened;
+    (void)segment;
+    return leat_fail(error, -ENOENT, "it is not there");
+}
+
+static int open_third_worker(void *stage, void **worker, struct leat_error *error) {
+    struct world *world = stage;
+    if (lt_fetch_add(&world->workers_seen, 1, relaxed) == 2)
+        return leat_fail(error, -EMFILE, "no more children");
+    return open_worker(stage, worker, error);
+}
+
+const struct leat_source_type shut_source = {.scheme = "shut", .open = open_shut, .read = read_source};
+const struct leat_sink_type shut_sink = {.scheme = "shut", .open = open_shut, .write = write_sink};
+const struct leat_stage_type shut_stage = {.name = "shut", .open = open_shut, .process = fifth};
+const struct leat_stage_type shut_worker_stage = {
+    .name = "shut",
+    .open = open_stage,
+    .open_worker = open_third_worker,
+    .process = fifth,
+    .close_worker = close_worker,
+    .close = close_stage,
+};
 
 /* ------------------------------------------------------------------- world */
 

@@ -33,6 +33,7 @@ struct world {
     uint64_t stop_at;         /* 0: never; stop the run when this item is read */
     enum lt_stop stop_how;
     size_t body; /* bytes of an item; 0: a short text */
+    char fill;   /* what it is filled up with; 0: x */
     struct lt_pipeline *pipeline;
     /* sink */
     enum confirm confirm;
@@ -64,6 +65,11 @@ void world_open(struct world *world, uint64_t total);
 void world_close(struct world *world);
 /** Append a stage; `workers` 0: fused. */
 void world_stage(struct world *world, const struct leat_stage_type *type, unsigned workers);
+/** The same source, stage or sink, but it cannot be opened; of the stage, its third worker cannot. */
+extern const struct leat_source_type shut_source;
+extern const struct leat_sink_type shut_sink;
+extern const struct leat_stage_type shut_stage, shut_worker_stage;
+
 /** Run the plan, check everything that must hold for every run whatever happened, fill the report. */
 void world_run(struct world *world, struct lt_report *report);
 /** The bound on batches that docs/delivery.md states. */
