@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/os.h"
 #include "sched/runtime.h"
+#include "sched/thread.h"
 #include "sync/scope.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ void leat_dump(int fd) {
 static uint32_t harmless_threads(struct lt_runtime *runtime) {
     uint32_t count = 1 + runtime->worker_count + runtime->has_monitor; /* 1: in leat_run() */
     count += lt_load(&runtime->blocking_threads, seq_cst);
-    count += lt_load(&runtime->threads_waiting, seq_cst);
+    count += lt_threads_waiting();
 #if defined(LEAT_TSAN)
     count++; /* its background thread */
 #endif
@@ -61,6 +62,8 @@ static uint32_t harmless_threads(struct lt_runtime *runtime) {
 }
 
 static bool nothing_pending(struct lt_runtime *runtime) {
+    if (!lt_load(&runtime->begun, seq_cst))
+        return false;
     for (unsigned i = 0; i < runtime->worker_count; i++)
         if (lt_load(&runtime->workers[i].timers.earliest, seq_cst) != LEAT_FOREVER)
             return false;

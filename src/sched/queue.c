@@ -63,9 +63,11 @@ struct lt_task *lt_injection_take(struct lt_injection *injection, struct lt_ring
     size_t taken = 0;
     while (taken < most && injection->head) {
         struct lt_task *task = injection->head;
+        /* Read before the push: whoever steals the task may already link it elsewhere. */
+        struct lt_task *next = task->next;
         if (taken && !lt_ring_push(ring, task))
             break;
-        injection->head = task->next;
+        injection->head = next;
         taken++;
     }
     if (!injection->head)

@@ -182,6 +182,7 @@ static int run_threads(struct lt_runtime *runtime, struct main_call *call, const
     int error = start_threads(runtime);
     if (!error)
         error = leat_go_at(runtime->root, main_task, call, NULL, name, "leat_run", 0);
+    lt_store(&runtime->begun, 1, seq_cst);
     if (!error)
         while (!lt_load(&runtime->done, acquire))
             lt_futex_wait(&runtime->done, 0, LEAT_FOREVER);
@@ -217,7 +218,10 @@ int leat_run_with(const struct leat_options *options, leat_fn *fn, void *arg) {
     lt_poll_end();
     lt_scope_root_free(runtime->root);
     lt_stacks_end();
-    lt_store(&lt_runtime, NULL, release);
+    lt_store(&lt_runtime, NULL, seq_cst);
+    while (lt_load(&lt_visitors, seq_cst))
+        lt_thread_yield();
+    lt_tasks_abandon();
     runtime_free(runtime);
     return error;
 }

@@ -78,15 +78,21 @@ struct lt_runtime {
     _Atomic uint32_t descriptor_waits;
     _Atomic uint32_t blocking_calls;
     _Atomic uint32_t blocking_threads;
-    _Atomic uint32_t threads_waiting; /* ordinary threads that wait without a deadline */
     uint32_t reports;                 /* deadlocks reported; under the idle lock */
 
     struct leat_scope *root;
+    _Atomic uint32_t begun; /* the first task has been spawned */
     _Atomic uint32_t done; /* leat_run() sleeps on it */
     _Atomic uint64_t ids;
 };
 
 extern struct lt_runtime *_Atomic lt_runtime;
+
+/**
+ * Ordinary threads that are handing a task to the runtime. The task may end the
+ * run before they are done, so the run's memory waits for them.
+ */
+extern _Atomic uint32_t lt_visitors;
 
 static inline struct lt_runtime *lt_the_runtime(void) {
     return lt_load(&lt_runtime, acquire);

@@ -121,6 +121,16 @@ void lt_task_each(void (*visit)(struct lt_task *task, void *arg), void *arg) {
                 visit(&slab->tasks[i], arg);
 }
 
+static void abandon(struct lt_task *task, void *arg) {
+    (void)arg;
+    if (lt_load(&task->kind, relaxed) == LT_TASK)
+        lt_task_free(NULL, task);
+}
+
+void lt_tasks_abandon(void) {
+    lt_task_each(abandon, NULL);
+}
+
 static const char *wait_words(enum lt_wait wait) {
     switch (wait) {
     case LT_WAIT_SEND:

@@ -21,7 +21,6 @@
 #include "sched/timer.h"
 
 struct lt_worker;
-struct lt_scope;
 
 enum lt_task_kind { LT_FREE, LT_TASK, LT_THREAD };
 
@@ -71,6 +70,7 @@ struct lt_task {
 
     /* An ordinary thread sleeps here. */
     _Atomic uint32_t futex;
+    bool counted; /* among the threads that wait for good */
     uint64_t random;
     struct lt_annotation annotation; /* of a thread; a task's is its stack's */
 };
@@ -87,6 +87,9 @@ struct lt_task *lt_task_new(struct lt_worker *worker);
 void lt_task_free(struct lt_worker *worker, struct lt_task *task);
 /** Call `visit` for every record in use. Records may change under it. */
 void lt_task_each(void (*visit)(struct lt_task *task, void *arg), void *arg);
+
+/** Free the records of tasks that an abandoned run left behind. No worker runs any more. */
+void lt_tasks_abandon(void);
 
 /** One line about a task: number, name, where spawned, what it waits for. Returns the length as snprintf does. */
 int lt_task_describe(const struct lt_task *task, char *text, size_t size);

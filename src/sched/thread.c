@@ -8,6 +8,7 @@
 #include <sched.h>
 
 static _Thread_local struct lt_task *thread_record __attribute__((tls_model("initial-exec")));
+static _Atomic uint32_t waiting; /* threads that wait without a deadline, in any run or none */
 static pthread_key_t ending;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -40,11 +41,10 @@ __attribute__((noinline)) struct lt_task *lt_self(void) {
 }
 
 int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, void (*commit)(void *arg), void *arg) {
-    struct lt_runtime *runtime = lt_the_runtime();
     /* A thread that waits without a deadline cannot act: the deadlock check wants to know. */
-    bool counted = runtime && deadline == LEAT_FOREVER;
-    if (counted)
-        lt_fetch_add(&runtime->threads_waiting, 1, seq_cst);
+    self->counted = deadline == LEAT_FOREVER;
+    if (self->counted)
+        lt_fetch_add(&waiting, 1, seq_cst);
     if (commit)
         commit(arg);
     while (!lt_load(&self->futex, acquire)) {
@@ -57,14 +57,21 @@ int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, voi
     }
     lt_store(&self->futex, 0, relaxed);
     lt_store(&self->wait, LT_WAIT_NOTHING, relaxed);
-    /* The runtime may have ended meanwhile, and another begun. */
-    if (counted && lt_the_runtime() == runtime)
-        lt_fetch_sub(&runtime->threads_waiting, 1, seq_cst);
     return self->wake_result;
 }
 
-void lt_thread_wake(_Atomic uint32_t *futex) {
+void lt_thread_ready(struct lt_task *task) {
+    /* The waker takes it off the count, for the thread can act from now on, whenever it will run. */
+    if (task->counted)
+        lt_fetch_sub(&waiting, 1, seq_cst);
+    /* The thread may be gone as soon as it sees the store; the wake-up then meets nobody. */
+    _Atomic uint32_t *futex = &task->futex;
+    lt_store(futex, 1, release);
     lt_futex_wake(futex, 1);
+}
+
+uint32_t lt_threads_waiting(void) {
+    return lt_load(&waiting, seq_cst);
 }
 
 void lt_thread_yield(void) {

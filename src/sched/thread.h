@@ -10,7 +10,10 @@
 
 /** lt_park_until() of an ordinary thread; `token` matters only with a deadline. */
 int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, void (*commit)(void *arg), void *arg);
-void lt_thread_wake(_Atomic uint32_t *futex);
+/** lt_ready() of an ordinary thread. */
+void lt_thread_ready(struct lt_task *task);
 void lt_thread_yield(void);
+/** How many ordinary threads wait in leat without a deadline. */
+uint32_t lt_threads_waiting(void);
 
 #endif

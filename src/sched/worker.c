@@ -24,6 +24,7 @@ enum { STREAK = 16, TURN = 64, STEAL_PASSES = 4 };
 static const leat_time SPIN = 20 * LEAT_MICROSECOND;
 
 struct lt_runtime *_Atomic lt_runtime;
+_Atomic uint32_t lt_visitors;
 static _Thread_local struct lt_worker *worker_here __attribute__((tls_model("initial-exec")));
 
 __attribute__((noinline)) struct lt_worker *lt_worker_here(void) {
@@ -46,13 +47,25 @@ static void push(struct lt_runtime *runtime, struct lt_worker *worker, struct lt
     }
 }
 
-void lt_enqueue(struct lt_worker *worker, struct lt_task *task) {
-    struct lt_runtime *runtime = lt_the_runtime();
-    if (worker)
-        push(runtime, worker, task);
-    else
+/* From outside: the run may end as soon as the task is in. */
+static void enqueue_from_outside(struct lt_task *task) {
+    lt_fetch_add(&lt_visitors, 1, seq_cst);
+    struct lt_runtime *runtime = lt_load(&lt_runtime, seq_cst);
+    if (runtime) {
         lt_inject(&runtime->injection, task, task, 1);
-    if (!worker || runtime->worker_count > 1)
+        lt_notify(runtime);
+    }
+    lt_fetch_sub(&lt_visitors, 1, release);
+}
+
+void lt_enqueue(struct lt_worker *worker, struct lt_task *task) {
+    if (!worker) {
+        enqueue_from_outside(task);
+        return;
+    }
+    struct lt_runtime *runtime = lt_the_runtime();
+    push(runtime, worker, task);
+    if (runtime->worker_count > 1)
         lt_notify(runtime);
 }
 
@@ -70,9 +83,7 @@ static void run_next(struct lt_worker *worker, struct lt_task *task) {
 void lt_ready(struct lt_task *task, enum lt_placement placement) {
     if (lt_load(&task->kind, relaxed) == LT_THREAD) {
         /* The thread may be gone as soon as it sees the store; the wake-up then meets nobody. */
-        _Atomic uint32_t *futex = &task->futex;
-        lt_store(futex, 1, release);
-        lt_thread_wake(futex);
+        lt_thread_ready(task);
         return;
     }
     while (lt_load(&task->on_cpu, acquire))
@@ -266,39 +277,37 @@ static void task_entry(void) {
 
 /* ------------------------------------------------------------ the worker's own stack */
 
-static struct lt_task *expired(struct lt_runtime *runtime, struct lt_worker *worker, leat_time now) {
-    struct lt_task *first = lt_timer_expire(&worker->timers, now);
-    /* A worker that computes for long leaves its timers to others. */
-    for (unsigned i = 0; !first && i < runtime->worker_count; i++)
-        first = lt_timer_expire(&runtime->workers[i].timers, now);
-    if (!first)
-        return NULL;
-    struct lt_task *rest = first->next;
-    while (lt_load(&first->on_cpu, acquire))
+/* Queue a list behind what waits already, and take the first of all. One task needs no other worker's help. */
+static struct lt_task *queue_list(struct lt_runtime *runtime, struct lt_worker *worker, struct lt_task *list) {
+    struct lt_task *rest = list->next;
+    while (lt_load(&list->on_cpu, acquire))
         lt_pause();
-    lt_store(&first->wait, LT_WAIT_NOTHING, relaxed);
+    lt_store(&list->wait, LT_WAIT_NOTHING, relaxed);
+    push(runtime, worker, list);
     lt_ready_list(rest);
-    return first;
+    return lt_ring_pop(&worker->ring);
+}
+
+static struct lt_task *expired(struct lt_runtime *runtime, struct lt_worker *worker) {
+    leat_time now = lt_now();
+    struct lt_task *list = lt_timer_expire(&worker->timers, now);
+    /* A worker that computes for long leaves its timers to others. */
+    for (unsigned i = 0; !list && i < runtime->worker_count; i++)
+        list = lt_timer_expire(&runtime->workers[i].timers, now);
+    return list;
 }
 
 /* What came from outside: injected tasks, timers, descriptors. */
 static struct lt_task *from_outside(struct lt_runtime *runtime, struct lt_worker *worker) {
     size_t share = lt_load(&runtime->injection.count, relaxed) / runtime->worker_count + 1;
-    uint32_t free_slots = LT_RING_SLOTS - lt_ring_count(&worker->ring);
-    struct lt_task *task =
-        lt_injection_take(&runtime->injection, &worker->ring, share < free_slots / 2 + 1 ? share : free_slots / 2 + 1);
+    size_t most = (LT_RING_SLOTS - lt_ring_count(&worker->ring)) / 2 + 1;
+    struct lt_task *task = lt_injection_take(&runtime->injection, &worker->ring, share < most ? share : most);
     if (task)
         return task;
-    task = expired(runtime, worker, lt_now());
-    if (task)
-        return task;
-    if (!lt_load(&runtime->descriptor_waits, relaxed))
-        return NULL;
-    task = lt_poll(0);
-    if (!task)
-        return NULL;
-    lt_ready_list(task->next);
-    return task;
+    struct lt_task *list = expired(runtime, worker);
+    if (!list && lt_load(&runtime->descriptor_waits, relaxed))
+        list = lt_poll(0);
+    return list ? queue_list(runtime, worker, list) : NULL;
 }
 
 static struct lt_task *steal_from(struct lt_worker *worker, struct lt_worker *victim) {

@@ -13,6 +13,8 @@ static const leat_time NEVER_WAIT = -1;
 struct leat_chan *leat_chan_new_with(size_t element_size, size_t capacity, const struct leat_chan_options *options) {
     if (element_size > MOST_BYTES || (options && options->byte_limit && !options->weigh))
         return NULL;
+    if (element_size && capacity != LEAT_UNBOUNDED && capacity > PTRDIFF_MAX / element_size)
+        return NULL;
     struct leat_chan *chan = aligned_alloc(64, (sizeof *chan + 63) & ~(size_t)63);
     if (!chan)
         return NULL;

@@ -344,9 +344,16 @@ int leat_go_at(struct leat_scope *scope, leat_fn *fn, void *arg, const struct le
     }
     if (!scope || !runtime)
         return -EINVAL;
+    /* The first task of a run finds the root empty. */
+    if (scope == runtime->root && !worker && !lt_load(&runtime->begun, relaxed))
+        lt_fetch_add(&scope->live, 1, relaxed);
+    else if (!join_scope(scope))
+        return -ESHUTDOWN;
     struct lt_task *task = lt_task_new(worker);
-    if (!task)
+    if (!task) {
+        leave_scope(scope);
         return -ENOMEM;
+    }
     task->function = fn;
     task->argument = arg;
     task->home = scope;
@@ -355,14 +362,6 @@ int leat_go_at(struct leat_scope *scope, leat_fn *fn, void *arg, const struct le
     task->file = file;
     task->line = line;
     task->stack_class = (uint8_t)(options ? options->stack : LEAT_STACK_DEFAULT);
-    /* The first task of a run finds the root empty. */
-    bool first = scope == runtime->root && !worker && !lt_load(&runtime->done, relaxed);
-    if (first)
-        lt_fetch_add(&scope->live, 1, relaxed);
-    else if (!join_scope(scope)) {
-        lt_task_free(worker, task);
-        return -ESHUTDOWN;
-    }
     lt_enqueue(worker, task);
     return 0;
 }

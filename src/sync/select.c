@@ -253,6 +253,8 @@ int leat_select(struct leat_case *cases, size_t count) {
 }
 
 int leat_select_try(struct leat_case *cases, size_t count) {
+    if (count > MOST_CASES)
+        return -EINVAL;
     struct wait wait = {.self = lt_self(), .cases = cases, .count = count, .flags = LEAT_FAIR};
     return wait.self ? run(&wait, NEVER_WAIT) : -ENOMEM;
 }
