@@ -21,7 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = 96, HEADER = 48 }; /* bytes of one piece of text; of what surrounds the content */
+/* Bytes of one piece of text, at most, and of what surrounds the content. */
+enum { LONGEST = 96, HEADER = 48 };
 
 struct settings {
     uint64_t count, size, seed;
@@ -72,12 +73,19 @@ struct random {
     uint64_t state;
 };
 
-static uint32_t draw(struct random *random, uint32_t below) {
+static uint64_t draw_bits(struct random *random) {
     random->state += 0x9e3779b97f4a7c15u;
-    return (uint32_t)((lt_hash_mix(random->state) >> 32) * below >> 32);
+    return lt_hash_mix(random->state);
 }
 
-static const char *const words[] = {
+static uint32_t draw(struct random *random, uint32_t below) {
+    return (uint32_t)((draw_bits(random) >> 32) * below >> 32);
+}
+
+/* Words are padded, so that one can be copied without looking at its length. */
+enum { WORD = 12 };
+
+static const char words[][WORD] = {
     "the",
     "printer",
     "on",
@@ -146,11 +154,12 @@ static const char *const tags[] = {"urgent", "billing", "vpn", "Release_2", "out
 
 #define PICK(random, list) (list)[draw(random, sizeof(list) / sizeof(list)[0])]
 
-/* One piece of text, at most LONGEST bytes, into `room`. */
-static size_t put_piece(struct random *random, char *room) {
-    uint32_t kind = draw(random, 620);
-    int length = 0;
-    /* A message of the usual size has some 140 pieces, so 7 of 620 are 1.6 in a message. */
+/* What the patterns of the main job look for; `kind` is less than FINDS. */
+enum { FINDS = 35, PIECES = 620 };
+
+static size_t put_find(struct random *random, uint32_t kind, char *room) {
+    /* A message of the usual size has some 140 pieces, so that 7 of 620 are 1.6 in a message. */
+    int length;
     if (kind < 7)
         length = snprintf(room, LONGEST, "%s%u@%s", PICK(random, names), draw(random, 100), PICK(random, hosts));
     else if (kind < 14)
@@ -162,25 +171,26 @@ static size_t put_piece(struct random *random, char *room) {
     else if (kind < 26)
         length =
             snprintf(room, LONGEST, "20%02u-%02u-%02u", draw(random, 40), 1 + draw(random, 12), 1 + draw(random, 28));
-    else if (kind < 35)
+    else
         length = snprintf(room, LONGEST, "#%s", PICK(random, tags));
-    if (length > 0)
-        return (size_t)length;
-    const char *word = PICK(random, words);
-    size_t size = strlen(word);
-    memcpy(room, word, size);
-    return size;
+    return (size_t)length;
 }
 
-/* Exactly `size` bytes of JSON string content. */
+/* One piece of text, at most LONGEST bytes, into `room`. */
+static size_t put_piece(struct random *random, char *room) {
+    uint64_t bits = draw_bits(random);
+    uint32_t kind = (uint32_t)((bits >> 32) * PIECES >> 32);
+    if (kind < FINDS)
+        return put_find(random, kind, room);
+    const char *word = words[(uint32_t)bits * (uint64_t)(sizeof words / sizeof words[0]) >> 32];
+    memcpy(room, word, WORD);
+    return strnlen(word, WORD);
+}
+
+/* Exactly `size` bytes of JSON string content; `room` has LONGEST bytes more. */
 static void put_text(struct random *random, char *room, size_t size) {
-    char piece[LONGEST];
-    size_t used = 0;
-    for (;;) {
-        size_t length = put_piece(random, piece);
-        if (length + 1 > size - used)
-            break;
-        memcpy(room + used, piece, length);
+    size_t used = 0, length;
+    while (used < size && (length = put_piece(random, room + used)) < size - used) {
         used += length;
         room[used++] = ' ';
     }
@@ -195,7 +205,7 @@ static int out_of_memory(const struct gen *gen, struct leat_error *error) {
 
 static bool make_message(const struct gen *gen, struct leat_batch *batch, uint64_t number, struct leat_bytes *body) {
     size_t size = gen->settings.size;
-    char *room = size < SIZE_MAX - HEADER ? leat_batch_alloc(batch, size + HEADER) : NULL;
+    char *room = size < SIZE_MAX - HEADER - LONGEST ? leat_batch_alloc(batch, size + HEADER + LONGEST) : NULL;
     if (!room)
         return false;
     struct random random = {lt_hash_mix(gen->settings.seed) ^ number << 20};
