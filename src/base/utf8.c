@@ -166,7 +166,7 @@ static inline __attribute__((always_inline)) size_t prefix_by_blocks(const char 
     return last_overlaps && block_valid(data + size - BLOCK) ? size : at;
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(LEAT_PLAIN_SCAN)
 __attribute__((target("avx2"))) static size_t prefix_avx2(const char *data, size_t size) {
     return prefix_by_blocks(data, size);
 }
@@ -178,7 +178,7 @@ static size_t prefix_plain(const char *data, size_t size) {
 
 size_t lt_utf8_prefix(const char *data, size_t size) {
     size_t at;
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(LEAT_PLAIN_SCAN)
     at = __builtin_cpu_supports("avx2") ? prefix_avx2(data, size) : prefix_plain(data, size);
 #else
     at = prefix_plain(data, size);
