@@ -37,9 +37,6 @@ enum lt_placement {
     LT_SHARE,    /* the waker goes on computing: let an idle worker have it */
 };
 
-/** The calling task; for an ordinary thread a record of its own. NULL only when memory is short. */
-struct lt_task *lt_self(void);
-
 /** Begin a wait. Returns the token that wakers need. */
 static inline uint64_t lt_arm(struct lt_task *self) {
     if (__builtin_expect(!self->in_scope_list, 0) && lt_load(&self->kind, relaxed) == LT_TASK)
@@ -76,7 +73,10 @@ void lt_ready(struct lt_task *task, enum lt_placement placement);
 void lt_ready_list(struct lt_task *list);
 
 /** Why the task must not wait: its scope's -ECANCELED or -ETIMEDOUT, or 0. */
-int lt_cancelled(const struct lt_task *self);
+static inline int lt_cancelled(const struct lt_task *self) {
+    struct leat_scope *scope = lt_load(&self->scope, relaxed);
+    return scope ? lt_load(&((struct lt_scope_head *)scope)->stop, seq_cst) : 0;
+}
 
 /** Say what the wait is for, for reports. */
 static inline void lt_waits(struct lt_task *self, enum lt_wait what, const void *object, const char *name) {

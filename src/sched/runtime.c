@@ -3,7 +3,7 @@
 #include "sched/runtime.h"
 #include "base/clock.h"
 #include "base/os.h"
-#include "sched/thread.h"
+#include "sched/park.h"
 #include "sync/scope.h"
 
 #include <errno.h>

@@ -9,6 +9,7 @@
 #include "sched/context.h"
 #include "sched/queue.h"
 #include "sched/task.h"
+#include "sched/thread.h"
 
 #include <pthread.h>
 
@@ -98,8 +99,29 @@ static inline struct lt_runtime *lt_the_runtime(void) {
     return lt_load(&lt_runtime, acquire);
 }
 
-/** The worker whose thread this is, or NULL. Not inlined anywhere: a thread's address must not outlive a switch. */
+/** The worker of this thread; read it by lt_worker_here() only. */
+extern _Thread_local struct lt_worker *lt_worker_of_thread __attribute__((tls_model("initial-exec")));
+
+#if defined(__x86_64__)
+/**
+ * The worker whose thread this is, or NULL. A compiler that sees a plain
+ * thread-local variable keeps its address in a register across calls, and after
+ * a switch the task is on another thread; so it must not see one.
+ */
+static inline struct lt_worker *lt_worker_here(void) {
+    struct lt_worker *worker;
+    __asm__ volatile("movq lt_worker_of_thread@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(worker)::"memory");
+    return worker;
+}
+#else
 struct lt_worker *lt_worker_here(void);
+#endif
+
+/** The calling task; for an ordinary thread a record of its own. NULL only when memory is short. */
+static inline struct lt_task *lt_self(void) {
+    struct lt_worker *worker = lt_worker_here();
+    return __builtin_expect(worker != NULL, 1) ? worker->current : lt_thread_self();
+}
 
 /** The thread of a worker. */
 void *lt_worker_main(void *worker);

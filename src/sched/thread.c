@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/thread.h"
 #include "base/os.h"
-#include "sched/runtime.h"
+#include "sched/park.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -33,10 +33,7 @@ static struct lt_task *thread_new(void) {
     return task;
 }
 
-__attribute__((noinline)) struct lt_task *lt_self(void) {
-    struct lt_worker *worker = lt_worker_here();
-    if (worker)
-        return worker->current;
+struct lt_task *lt_thread_self(void) {
     return thread_record ? thread_record : thread_new();
 }
 

@@ -6,7 +6,10 @@
 #ifndef LEAT_SCHED_THREAD_H
 #define LEAT_SCHED_THREAD_H
 
-#include "sched/park.h"
+#include "sched/task.h"
+
+/** The record of the calling ordinary thread; NULL when memory is short. */
+struct lt_task *lt_thread_self(void);
 
 /** lt_park_until() of an ordinary thread; `token` matters only with a deadline. */
 int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, void (*commit)(void *arg), void *arg);

@@ -25,12 +25,14 @@ static const leat_time SPIN = 20 * LEAT_MICROSECOND;
 
 struct lt_runtime *_Atomic lt_runtime;
 _Atomic uint32_t lt_visitors;
-static _Thread_local struct lt_worker *worker_here __attribute__((tls_model("initial-exec")));
+_Thread_local struct lt_worker *lt_worker_of_thread __attribute__((tls_model("initial-exec")));
 
+#if !defined(__x86_64__)
 __attribute__((noinline)) struct lt_worker *lt_worker_here(void) {
     __asm__ volatile("");
-    return worker_here;
+    return lt_worker_of_thread;
 }
+#endif
 
 /* ------------------------------------------------------------ queues */
 
@@ -391,7 +393,7 @@ static struct lt_task *find(struct lt_runtime *runtime, struct lt_worker *worker
 void *lt_worker_main(void *arg) {
     struct lt_worker *worker = arg;
     struct lt_runtime *runtime = lt_the_runtime();
-    worker_here = worker;
+    lt_worker_of_thread = worker;
     worker->random = worker->index + 1;
     lt_annotate_thread(&worker->annotation);
     lt_overflow_worker(worker);
@@ -404,6 +406,6 @@ void *lt_worker_main(void *arg) {
         arrive(worker);
     }
     lt_overflow_worker_end(worker);
-    worker_here = NULL;
+    lt_worker_of_thread = NULL;
     return NULL;
 }

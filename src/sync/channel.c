@@ -110,7 +110,8 @@ static int forget(struct leat_chan *chan, struct lt_waiters *queue, struct lt_wa
 }
 
 /* Join the queue and wait; called with the lock, returns without it. 0 (waiter->done tells), -EPIPE or why not. */
-static int wait_in(struct leat_chan *chan, struct lt_waiters *queue, struct lt_waiter *waiter, leat_time deadline) {
+static __attribute__((noinline)) int wait_in(struct leat_chan *chan, struct lt_waiters *queue, struct lt_waiter *waiter,
+                                             leat_time deadline) {
     struct lt_task *self = waiter->task;
     if (deadline != LEAT_FOREVER && deadline <= lt_now()) {
         lt_unlock(&chan->lock);
@@ -133,7 +134,8 @@ static int wait_in(struct leat_chan *chan, struct lt_waiters *queue, struct lt_w
 
 /* ------------------------------------------------------------ one value */
 
-static int send(struct leat_chan *chan, const void *value, leat_time deadline, enum lt_placement placement) {
+static inline __attribute__((always_inline)) int send(struct leat_chan *chan, const void *value, leat_time deadline,
+                                                      enum lt_placement placement) {
     struct lt_task *self = lt_self();
     if (__builtin_expect(!self, 0))
         return -ENOMEM;
@@ -176,7 +178,8 @@ int leat_send_until(struct leat_chan *chan, const void *value, leat_time deadlin
     return send(chan, value, deadline < 0 ? 0 : deadline, LT_RUN_NEXT);
 }
 
-static int receive(struct leat_chan *chan, void *value, leat_time deadline, enum lt_placement placement) {
+static inline __attribute__((always_inline)) int receive(struct leat_chan *chan, void *value, leat_time deadline,
+                                                         enum lt_placement placement) {
     struct lt_task *self = lt_self();
     if (__builtin_expect(!self, 0))
         return -ENOMEM;

@@ -35,7 +35,7 @@ struct failure {
 };
 
 struct leat_scope {
-    _Atomic int stop;
+    struct lt_scope_head head;
     _Atomic int cause;
     _Atomic int64_t live;
     struct lt_lock lock;
@@ -116,11 +116,6 @@ void lt_scope_root_free(struct leat_scope *root) {
 
 /* ------------------------------------------------------------ cancellation */
 
-int lt_cancelled(const struct lt_task *self) {
-    struct leat_scope *scope = lt_load(&self->scope, relaxed);
-    return scope ? lt_load(&scope->stop, seq_cst) : 0;
-}
-
 int leat_cancelled(void) {
     struct lt_task *self = lt_self();
     return self ? lt_cancelled(self) : 0;
@@ -147,13 +142,13 @@ static struct lt_task *win(struct lt_task *task, struct leat_scope *scope, int r
 /* Stop the scope and all within it; returns the tasks to wake. */
 static struct lt_task *stop_all(struct leat_scope *scope, int stop, int cause, const char *name, struct lt_task *list) {
     lt_lock(&scope->lock);
-    if (lt_load(&scope->stop, relaxed)) {
+    if (lt_load(&scope->head.stop, relaxed)) {
         lt_unlock(&scope->lock);
         return list;
     }
     keep_cause(scope, cause);
     lt_store(&scope->cause_name, name, release);
-    lt_store(&scope->stop, stop, seq_cst);
+    lt_store(&scope->head.stop, stop, seq_cst);
     atomic_thread_fence(memory_order_seq_cst);
     if (scope->owner)
         list = win(scope->owner, scope, stop, list);
@@ -204,11 +199,11 @@ static void adopt(struct leat_scope *parent, struct leat_scope *scope) {
     if (parent->children)
         parent->children->sibling_link = &scope->sibling;
     parent->children = scope;
-    int stop = scope->shield ? 0 : lt_load(&parent->stop, relaxed);
+    int stop = scope->shield ? 0 : lt_load(&parent->head.stop, relaxed);
     if (stop) {
         lt_store(&scope->cause, stop, relaxed);
         lt_store(&scope->cause_name, lt_load(&parent->cause_name, relaxed), relaxed);
-        lt_store(&scope->stop, stop, seq_cst);
+        lt_store(&scope->head.stop, stop, seq_cst);
     }
     lt_unlock(&parent->lock);
 }
@@ -322,7 +317,7 @@ int leat_scope_stop(struct leat_scope *scope) {
         return -EINVAL;
     if (scope->waited)
         return scope->result;
-    bool stopped_before = lt_load(&scope->stop, acquire) != 0;
+    bool stopped_before = lt_load(&scope->head.stop, acquire) != 0;
     leat_scope_cancel(scope, -ECANCELED);
     leat_scope_wait(scope);
     if (!stopped_before)
@@ -369,7 +364,7 @@ int leat_go_at(struct leat_scope *scope, leat_fn *fn, void *arg, const struct le
 static void record(struct leat_scope *scope, const struct lt_task *task, int error) {
     struct failure *failure = malloc(sizeof *failure);
     lt_lock(&scope->lock);
-    int stop = lt_load(&scope->stop, relaxed);
+    int stop = lt_load(&scope->head.stop, relaxed);
     bool consequence = stop && error == stop;
     if (failure) {
         *failure = (struct failure){.what = {.error = error,

@@ -5,6 +5,11 @@
 
 #include "sched/task.h"
 
+/** How a scope begins: all that a blocking call looks at. */
+struct lt_scope_head {
+    _Atomic int stop; /* 0, or what blocking calls return */
+};
+
 /** A task of this scope's has ended with `result`, or could not begin. The last touch of the task's scope. */
 void lt_scope_task_ends(struct lt_task *task, int result);
 

@@ -10,6 +10,7 @@
 #define LEAT_SYNC_WAITERS_H
 
 #include "sched/park.h"
+#include "sched/runtime.h"
 
 #include <stddef.h>
 
