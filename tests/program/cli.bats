@@ -352,7 +352,26 @@ start() {
     [ "$code" -eq 143 ]
     told 'leat: stopping: giving back'
     balanced
+    [ "$returned" -gt 0 ]
     [ "$(wc -l <out)" -eq "$delivered" ]
+}
+
+@test "SIGINT counts too, unless whoever started the program had it ignored" {
+    env --default-signal=INT "$LEAT" gen:?count=1e9 : rate 2000/s : - >out 2>err </dev/null &
+    pid=$!
+    until_exists out
+    kill -INT "$pid"
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" -eq 130 ]
+    balanced
+    [ "$returned" -eq 0 ]
+    env --ignore-signal=INT "$LEAT" gen:?count=300 --rate 1000/s : - >out 2>err </dev/null &
+    pid=$!
+    until_exists out
+    kill -INT "$pid"
+    wait "$pid"
+    told 'leat: 300 in = 300 delivered'
 }
 
 @test "the second signal drops" {
@@ -366,6 +385,7 @@ start() {
     [ "$code" -eq 143 ]
     told 'leat: stopping: giving back'
     balanced
+    [ "$returned" -gt 0 ]
     [ "$(wc -l <out)" -eq "$delivered" ]
 }
 
@@ -405,6 +425,28 @@ stuck() {
     told 'pipe'
     told 'leat: '
     grep -q '^leat: [0-9]* in = ' err
+}
+
+@test "a queue between two runs: what is delivered leaves it, what failed stays to be looked at" {
+    printf '{"a":"1"}\n{broken\n{"a":"b"}\n' >mixed
+    leat mixed : queue:jobs
+    [ "$code" -eq 0 ]
+    told 'leat: 3 in = 3 delivered'
+    leat queue:jobs : match -f .a 'x=\d' : where .x : -
+    [ "$code" -eq 1 ]
+    told 'leat: 3 in = 1 delivered + 1 filtered + 1 failed '
+    [ "$(cat out)" = '{"a":"1","x":["1"]}' ]
+    leat queue ls jobs --json
+    [ "$code" -eq 0 ]
+    [ "$(jq -s '[.[] | .. | .ready? // empty] | add' out)" -eq 0 ]
+    [ "$(jq -s '[.[] | .. | .dead? // empty] | add' out)" -eq 1 ]
+    leat queue ls
+    [ "$code" -eq 2 ]
+    leat queue ls nowhere
+    [ "$code" -eq 3 ]
+    leat queue:nowhere : -
+    cat err
+    [ "$code" -eq 3 ]
 }
 
 @test "progress is a matter of terminals" {
