@@ -231,7 +231,7 @@ a(?i:b)c
 (?s)a.b
 (?m)^a|b$
 (?#comment)a
-a(?#com)ment)b
+a(?#com(ment)b
 []]
 []a]+
 [^]a]+
@@ -422,6 +422,8 @@ def run(records):
 
 
 def expected(pattern, text):
+    if pattern == r"\B" and text == "":
+        return [""]  # Perl, PCRE2 and Python from 3.14 on; Python before says no
     return [list(found) if isinstance(found, tuple) else found for found in re.findall(pattern, text, re.ASCII)]
 
 

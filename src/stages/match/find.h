@@ -14,16 +14,27 @@
 #define LEAT_STAGES_MATCH_FIND_H
 
 #include "stages/match/regex.h"
+#include "stages/match/scan.h"
 
-struct lt_patterns {
-    struct lt_regex *regexes;
-    size_t count;
-    uint32_t most_groups;
+struct lt_pattern {
+    struct lt_regex regex;
+    struct lt_anchor anchor;
+    int row; /* of the scan; -1: it runs plainly */
 };
 
-/** Take over what `text` says; the patterns stay in the order given. `wrong` is the index of the pattern at fault. */
+struct lt_patterns {
+    struct lt_pattern *all;
+    size_t count;
+    uint32_t most_groups;
+    struct lt_scan scan;
+};
+
+/**
+ * The patterns stay in the order given. With `plain` PCRE2 searches for itself,
+ * which gives the same matches. `wrong` becomes the index of a pattern at fault.
+ */
 int lt_patterns_open(struct lt_patterns *patterns, const struct leat_bytes *texts, size_t count, bool unicode,
-                     size_t *wrong, struct leat_error *error);
+                     bool plain, size_t *wrong, struct leat_error *error);
 void lt_patterns_close(struct lt_patterns *patterns);
 
 /** A worker's. */
@@ -31,7 +42,10 @@ struct lt_finder {
     const struct lt_patterns *patterns;
     struct lt_matcher matcher;
     struct leat_bytes text;
-    bool valid; /* the text is UTF-8 */
+    bool valid;  /* the text is UTF-8 */
+    bool marked; /* `marks` holds where the anchors are */
+    uint64_t *marks;
+    size_t room; /* words */
 };
 
 /** 0 or -ENOMEM. */
@@ -44,7 +58,9 @@ void lt_finder_text(struct lt_finder *finder, struct leat_bytes text);
 /** One pattern's way through the text. */
 struct lt_find {
     struct lt_finder *finder;
-    const struct lt_regex *regex;
+    const struct lt_pattern *pattern;
+    const uint64_t *marks; /* NULL: it runs plainly from here on */
+    size_t misses;         /* windows without a match */
     struct lt_attempt attempt;
     int failure; /* PCRE2's error, once lt_find_next gave -E2BIG */
 };

@@ -24,7 +24,8 @@ static pcre2_code *compile(struct leat_bytes pattern, bool unicode, enum lt_rege
         [LT_REGEX_LIMITED] = PCRE2_USE_OFFSET_LIMIT,
         [LT_REGEX_BROKEN] = PCRE2_MATCH_INVALID_UTF,
     };
-    uint32_t all = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | options[way] | (unicode ? PCRE2_UCP : 0);
+    uint32_t all =
+        PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_CIRCUMFLEX | options[way] | (unicode ? PCRE2_UCP : 0);
     return pcre2_compile((PCRE2_SPTR)pattern.data, pattern.size, all, code, offset, context);
 }
 
@@ -34,32 +35,45 @@ static int wrong(struct leat_bytes pattern, int code, size_t offset, struct leat
     return leat_fail(error, -EINVAL, "%s at offset %zu: %.*s", reason, offset, (int)pattern.size, pattern.data);
 }
 
-int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, bool unicode, bool windows,
-                  struct leat_error *error) {
-    *regex = (struct lt_regex){0};
-    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
-    if (!context)
-        return leat_fail(error, -ENOMEM, "out of memory");
-    pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    int result = 0;
-    for (int way = 0; way < LT_REGEX_WAYS && result == 0; way++) {
+/** Whether PCRE2 takes the pattern as it was written: its message has offsets that the author can count. */
+static int check(struct leat_bytes pattern, bool unicode, pcre2_compile_context *context, struct leat_error *error) {
+    int code;
+    size_t offset;
+    pcre2_code *compiled = compile(pattern, unicode, LT_REGEX_SEARCH, context, &code, &offset);
+    pcre2_code_free(compiled);
+    return compiled ? 0 : wrong(pattern, code, offset, error);
+}
+
+static int compile_ways(struct lt_regex *regex, struct leat_bytes pattern, bool unicode, bool windows,
+                        pcre2_compile_context *context, struct leat_error *error) {
+    for (int way = 0; way < LT_REGEX_WAYS; way++) {
         if (!windows && (way == LT_REGEX_ANCHORED || way == LT_REGEX_LIMITED))
             continue;
         int code;
         size_t offset;
         regex->codes[way] = compile(pattern, unicode, (enum lt_regex_way)way, context, &code, &offset);
         if (!regex->codes[way])
-            result = wrong(pattern, code, offset, error);
-        else
-            regex->compiled[way] = pcre2_jit_compile(regex->codes[way], PCRE2_JIT_COMPLETE) == 0;
-    }
-    pcre2_compile_context_free(context);
-    if (result) {
-        lt_regex_close(regex);
-        return result;
+            return wrong(pattern, code, offset, error);
+        regex->compiled[way] = pcre2_jit_compile(regex->codes[way], PCRE2_JIT_COMPLETE) == 0;
     }
     pcre2_pattern_info(regex->codes[LT_REGEX_SEARCH], PCRE2_INFO_CAPTURECOUNT, &regex->groups);
     return 0;
+}
+
+int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, struct leat_bytes written, bool unicode,
+                  bool windows, struct leat_error *error) {
+    *regex = (struct lt_regex){0};
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (!context)
+        return leat_fail(error, -ENOMEM, "out of memory");
+    pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+    int result = check(written, unicode, context, error);
+    if (result == 0)
+        result = compile_ways(regex, pattern, unicode, windows, context, error);
+    pcre2_compile_context_free(context);
+    if (result)
+        lt_regex_close(regex);
+    return result;
 }
 
 void lt_regex_close(struct lt_regex *regex) {

@@ -55,10 +55,11 @@ enum {
 
 /**
  * Compile `pattern`, LT_REGEX_ANCHORED and LT_REGEX_LIMITED only if `windows`.
- * -EINVAL: the pattern is wrong; the error says how and at which offset.
+ * `written` is what its author wrote, for messages. -EINVAL: the pattern is wrong; the error says how and at which
+ * offset.
  */
-int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, bool unicode, bool windows,
-                  struct leat_error *error);
+int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, struct leat_bytes written, bool unicode,
+                  bool windows, struct leat_error *error);
 void lt_regex_close(struct lt_regex *regex);
 
 /** For patterns with up to `groups` groups. 0 or -ENOMEM. */

@@ -99,7 +99,7 @@ static int compile(struct match *match, const struct leat_segment *segment, stru
     if (code)
         return code;
     size_t wrong;
-    code = lt_patterns_open(&match->patterns, texts, segment->word_count, settings->unicode, &wrong, error);
+    code = lt_patterns_open(&match->patterns, texts, segment->word_count, settings->unicode, false, &wrong, error);
     if (code)
         lt_error_prefix(error, "match: %.*s", (int)match->names[wrong].size, match->names[wrong].data);
     return code;
@@ -199,7 +199,7 @@ static int write_array(struct writer *writer, struct lt_find *find, struct leat_
     *writer->at++ = '[';
     int taken;
     while ((taken = lt_find_next(find)) > 0)
-        if (write_match(writer, find->finder, find->regex->groups, (uint32_t)taken))
+        if (write_match(writer, find->finder, find->pattern->regex.groups, (uint32_t)taken))
             return -ENOMEM;
     if (taken < 0)
         return taken;
