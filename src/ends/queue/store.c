@@ -29,6 +29,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ enum {
     FIRST_MAP = 64 << 20,
     SNAPSHOT_TRIES = 100,
     FORMAT = 1,
+    KEPT_MEMORY = 64 << 20,
 };
 
 /* Names of queues have no "!". */
@@ -345,6 +347,10 @@ static int open_format(struct lt_store *store, struct leat_error *error) {
 }
 
 static int start_environment(struct lt_store *store, struct leat_error *error) {
+    /* LMDB allocates what a transaction writes and frees it at the commit. malloc would give those megabytes back to
+     * the system each time, and touching them anew costs more than the write. For the whole process, there is no other
+     * way. */
+    mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
     int result = mdb_env_create(&store->environment);
     if (result != 0) {
         store->environment = NULL;
