@@ -147,10 +147,26 @@ static void name_stage(struct lt_memory *memory, struct lt_plan *plan, size_t in
     plan->stages[index].segment.name = count > 1 ? lt_memory_print(memory, "%s%zu", type->name, number) : type->name;
 }
 
+bool lt_is_default_name(const struct leat_stage_type *type, const char *name) {
+    size_t length = strlen(type->name);
+    return strncmp(name, type->name, length) == 0 && name[length + strspn(name + length, "0123456789")] == '\0';
+}
+
+static int check_own_name(const char *name, struct leat_error *error) {
+    for (size_t i = 0; lt_stage_types[i]; i++)
+        if (lt_is_default_name(lt_stage_types[i], name))
+            return leat_fail(error, -EINVAL, "\"%s\" is what leat calls a stage that has no name; choose another",
+                             name);
+    return 0;
+}
+
 static int name_stages(struct lt_memory *memory, struct lt_plan *plan, struct leat_error *error) {
     bool *own = lt_memory_take(memory, plan->stage_count + 1);
-    for (size_t i = 0; i < plan->stage_count; i++)
+    for (size_t i = 0; i < plan->stage_count; i++) {
         own[i] = plan->stages[i].segment.name != NULL;
+        if (own[i] && check_own_name(plan->stages[i].segment.name, error))
+            return -EINVAL;
+    }
     for (size_t i = 0; i < plan->stage_count; i++) {
         if (!own[i])
             name_stage(memory, plan, i, own);

@@ -32,6 +32,9 @@ void lt_part_word(struct lt_memory *memory, struct lt_part *part, const char *wo
 /** Put the finished part into the plan: as its source, its next stage or its sink. */
 void lt_part_finish(struct lt_memory *memory, const struct lt_part *part, struct lt_plan *plan);
 
+/** Is it a name that a stage gets by itself: "match", "match2"? Nobody else may choose such a one. */
+bool lt_is_default_name(const struct leat_stage_type *type, const char *name);
+
 /** All parts are there: options of the run, names of the stages, the end for dead items. 0 or -EINVAL. */
 int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct lt_front *front,
                    struct leat_error *error);

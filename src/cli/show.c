@@ -5,6 +5,7 @@
  * for something else, in single quotes where that is enough, else escaped.
  */
 #include "base/utf8.h"
+#include "cli/part.h"
 #include "cli/value.h"
 #include "cli/yaml.h"
 
@@ -193,21 +194,13 @@ static int write_end(struct lt_command *command, FILE *file, const char *key, co
     return result;
 }
 
-static bool has_own_name(const struct lt_planned_stage *stage) {
-    size_t length = strlen(stage->type->name);
-    const char *name = stage->segment.name;
-    if (strncmp(name, stage->type->name, length) != 0)
-        return true;
-    return name[length + strspn(name + length, "0123456789")] != '\0';
-}
-
 static int write_stage(struct lt_command *command, FILE *file, const struct lt_planned_stage *stage,
                        struct leat_error *error) {
     const struct leat_stage_type *type = stage->type;
     const struct leat_segment *segment = &stage->segment;
     const void *defaults = lt_options_new(&command->memory, type->options, type->settings_size);
     struct lt_stage_flags none = {0}, flags = {.workers = segment->workers};
-    if (has_own_name(stage))
+    if (!lt_is_default_name(type, segment->name))
         flags.name = segment->name;
     int count = write_options(command, NULL, 0, type->options, segment->settings, defaults, error) +
                 write_options(command, NULL, 0, lt_stage_options, &flags, &none, error);

@@ -279,6 +279,8 @@ static void test_refusals(void **state) {
     assert_refused("-j: \"-2\" is not a number (write 100, 10k, 2M or 1e6)", "in", "-j", "-2");
     assert_refused("--stop: \"\" is not one of drain|drop", "in", "--stop=");
     assert_refused("two stages are called \"x\"", "in", ":", "match", "-n", "x", ":", "where", "-n", "x", ":", "-");
+    assert_refused("\"where2\" is what leat calls a stage that has no name; choose another", "a", ":", "match", "-n",
+                   "where2", ":", "-");
     assert_refused("\"b\" is one word too many after \"a\"; stages stand between two \":\"", "a", "b", ":", "-");
     assert_refused("\"x\" is one word too many after \"-\"; stages stand between two \":\"", "a", ":", "-", "x");
     assert_refused("--set changes a YAML file, and here there is none", "a", ":", "-", "--set", "x=y");
