@@ -44,18 +44,10 @@ enum {
 static int open_pattern(struct lt_patterns *patterns, struct leat_bytes text, bool unicode, bool plain,
                         struct leat_error *error) {
     struct lt_pattern *pattern = &patterns->all[patterns->count];
-    struct lt_syntax syntax;
     pattern->row = -1;
-    if (lt_syntax_open(&syntax, text, unicode))
-        return leat_fail(error, -ENOMEM, "out of memory");
-    int code = lt_anchor_find(&syntax, &pattern->anchor);
-    if (code)
-        leat_fail(error, code, "out of memory");
-    if (code == 0 && pattern->anchor.count && !plain)
+    int code = lt_regex_open(&pattern->regex, text, unicode, plain ? NULL : &pattern->anchor, error);
+    if (code == 0 && pattern->anchor.count)
         pattern->row = lt_scan_add(&patterns->scan, &pattern->anchor);
-    if (code == 0)
-        code = lt_regex_open(&pattern->regex, syntax.pattern, text, unicode, pattern->row >= 0, error);
-    lt_syntax_close(&syntax);
     return code;
 }
 

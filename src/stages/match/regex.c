@@ -60,20 +60,35 @@ static int compile_ways(struct lt_regex *regex, struct leat_bytes pattern, bool 
     return 0;
 }
 
-int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, struct leat_bytes written, bool unicode,
-                  bool windows, struct leat_error *error) {
+static int open_checked(struct lt_regex *regex, struct leat_bytes written, bool unicode, struct lt_anchor *anchor,
+                        pcre2_compile_context *context, struct leat_error *error) {
+    struct lt_syntax syntax;
+    int code = check(written, unicode, context, error);
+    if (code)
+        return code;
+    code = lt_syntax_open(&syntax, written, unicode);
+    if (code == 0 && anchor)
+        code = lt_anchor_find(&syntax, anchor);
+    if (code)
+        leat_fail(error, code, "out of memory");
+    else
+        code = compile_ways(regex, syntax.pattern, unicode, anchor && anchor->count, context, error);
+    lt_syntax_close(&syntax);
+    return code;
+}
+
+int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, bool unicode, struct lt_anchor *anchor,
+                  struct leat_error *error) {
     *regex = (struct lt_regex){0};
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     if (!context)
         return leat_fail(error, -ENOMEM, "out of memory");
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    int result = check(written, unicode, context, error);
-    if (result == 0)
-        result = compile_ways(regex, pattern, unicode, windows, context, error);
+    int code = open_checked(regex, pattern, unicode, anchor, context, error);
     pcre2_compile_context_free(context);
-    if (result)
+    if (code)
         lt_regex_close(regex);
-    return result;
+    return code;
 }
 
 void lt_regex_close(struct lt_regex *regex) {

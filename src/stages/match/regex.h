@@ -14,7 +14,7 @@
 #ifndef LEAT_STAGES_MATCH_REGEX_H
 #define LEAT_STAGES_MATCH_REGEX_H
 
-#include "leat-pipeline.h"
+#include "stages/match/anchor.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -54,12 +54,13 @@ enum {
 };
 
 /**
- * Compile `pattern`, LT_REGEX_ANCHORED and LT_REGEX_LIMITED only if `windows`.
- * `written` is what its author wrote, for messages. -EINVAL: the pattern is wrong; the error says how and at which
- * offset.
+ * Compile `pattern`, with what Python and PCRE2 spell alike meaning the same
+ * (syntax.h). With `anchor` (may be NULL) it is filled, and LT_REGEX_ANCHORED
+ * and LT_REGEX_LIMITED are there if the pattern has one. -EINVAL: the pattern
+ * is wrong; the error says how and at which offset.
  */
-int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, struct leat_bytes written, bool unicode,
-                  bool windows, struct leat_error *error);
+int lt_regex_open(struct lt_regex *regex, struct leat_bytes pattern, bool unicode, struct lt_anchor *anchor,
+                  struct leat_error *error);
 void lt_regex_close(struct lt_regex *regex);
 
 /** For patterns with up to `groups` groups. 0 or -ENOMEM. */
