@@ -3,7 +3,7 @@
  * Which of the next LT_BLOCK bytes need a look: the vector part of json.c and
  * json-text.c. A mask has bit i set for byte i. Only baseline instructions
  * (SSE2, NEON), so that nothing is chosen at run time within a string of a few
- * bytes; wider vectors did not pay, since strings end sooner than that.
+ * bytes, which most strings are.
  */
 #ifndef LEAT_BASE_JSON_SCAN_H
 #define LEAT_BASE_JSON_SCAN_H

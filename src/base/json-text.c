@@ -38,29 +38,15 @@ static const char *unicode_escape(const char *at, const char *end, uint32_t *cod
     return at + 6;
 }
 
+/** What the letter after a backslash stands for; 0 for u. */
+static const char escaped_byte[256] = {
+    ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+
 const char *lt_json_escape(const char *at, const char *end, uint32_t *code_point) {
-    char letter = at[1];
-    switch (letter) {
-    case 'u':
+    char byte = escaped_byte[(unsigned char)at[1]];
+    if (!byte)
         return unicode_escape(at, end, code_point);
-    case 'b':
-        *code_point = '\b';
-        break;
-    case 'f':
-        *code_point = '\f';
-        break;
-    case 'n':
-        *code_point = '\n';
-        break;
-    case 'r':
-        *code_point = '\r';
-        break;
-    case 't':
-        *code_point = '\t';
-        break;
-    default:
-        *code_point = (unsigned char)letter;
-    }
+    *code_point = (unsigned char)byte;
     return at + 2;
 }
 
@@ -119,24 +105,25 @@ int lt_json_decode(struct leat_bytes json, char *room, struct leat_bytes *text) 
     while (at < end) {
         uint32_t code_point;
         at = lt_json_escape(at, end, &code_point);
-        out += lt_utf8_write(code_point, out);
+        if (code_point < 0x80)
+            *out++ = (char)code_point;
+        else
+            out += lt_utf8_write(code_point, out);
         at = copy_plain(at, end, &out);
     }
     *text = (struct leat_bytes){room, (size_t)(out - room)};
     return 0;
 }
 
+/** The letter after the backslash that stands for a byte; 0: there is none. */
+static const char short_escape[256] = {
+    ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+
 static char *encode_control(unsigned char byte, char *out) {
-    static const char letters[0x20] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-    *out++ = '\\';
-    if (letters[byte]) {
-        *out++ = letters[byte];
-        return out;
-    }
-    memcpy(out, "u00", 3);
-    out[3] = (char)('0' + (byte >> 4));
-    out[4] = "0123456789abcdef"[byte & 15];
-    return out + 5;
+    memcpy(out, "\\u00", 4);
+    out[4] = (char)('0' + (byte >> 4));
+    out[5] = "0123456789abcdef"[byte & 15];
+    return out + 6;
 }
 
 /** Everything at `at` that is not ASCII. */
@@ -157,27 +144,34 @@ static const char *encode_high(const char *at, const char *end, char **out) {
 }
 
 /** The byte at `at`, which lt_scan_text() points at, and what belongs to it. */
-static const char *encode_special(const char *at, const char *end, char **out) {
+static inline const char *encode_special(const char *at, const char *end, char **out) {
     unsigned char byte = (unsigned char)*at;
     if (byte >= 0x80)
         return encode_high(at, end, out);
-    if (byte < 0x20) {
+    if (!short_escape[byte]) {
         *out = encode_control(byte, *out);
         return at + 1;
     }
     *(*out)++ = '\\';
-    *(*out)++ = (char)byte;
+    *(*out)++ = short_escape[byte];
     return at + 1;
+}
+
+/** Whether a byte stands for itself; one that is not ASCII does where all of the text is known to be valid. */
+static bool stands_for_itself(char byte, bool valid) {
+    unsigned char code = (unsigned char)byte;
+    return code >= 0x20 && (code < 0x80 || valid) && code != '"' && code != '\\';
 }
 
 size_t lt_json_encode(struct leat_bytes text, char *room) {
     const char *at = text.data;
     const char *end = text.data + text.size;
+    bool valid = lt_utf8_prefix(text.data, text.size) == text.size;
     char *out = room;
     *out++ = '"';
     while (end - at >= LT_BLOCK) {
         memcpy(out, at, LT_BLOCK);
-        uint64_t mask = lt_scan_text(at);
+        uint64_t mask = valid ? lt_scan_string(at) : lt_scan_text(at);
         unsigned plain = mask ? (unsigned)__builtin_ctzll(mask) : LT_BLOCK;
         out += plain;
         at += plain;
@@ -185,8 +179,7 @@ size_t lt_json_encode(struct leat_bytes text, char *room) {
             at = encode_special(at, end, &out);
     }
     while (at < end) {
-        unsigned char byte = (unsigned char)*at;
-        if (byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\')
+        if (stands_for_itself(*at, valid))
             *out++ = *at++;
         else
             at = encode_special(at, end, &out);

@@ -7,7 +7,7 @@
  *
  * Rejected: the nibble tables of Keiser and Lemire (fewer operations, but three
  * tables that nobody can check by reading, and a byte shuffle that plain x86-64
- * lacks); a state machine (one byte at a time: a sixth of the speed).
+ * lacks); a state machine, which goes one byte at a time.
  *
  * The block function is compiled twice on x86, plain and for AVX2, from one
  * source, and falls back to the byte-wise one to say where the fault is.
