@@ -336,7 +336,7 @@ static void too_many_stages(void **state) {
 
 static void *stop_when_busy(void *argument) {
     struct world *world = argument;
-    while (lt_load(&world->stage_calls, acquire) < 2 && lt_load(&world->writes, acquire) < 1)
+    while (lt_load(&world->stage_calls, acquire) < 1 && lt_load(&world->writes, acquire) < 1)
         leat_sleep(LEAT_MILLISECOND);
     lt_pipeline_stop(world->pipeline, LT_STOP_DRAIN);
     return NULL;
