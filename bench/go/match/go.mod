@@ -1,0 +1,3 @@
+module leat/bench/match
+
+go 1.18
