@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* The verdict, on snapshots made up for the purpose: ten seconds, 10000 items, three columns. */
+#include "pipeline/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { SECONDS = 10, ITEMS = 10000 };
+
+/** Shares in hundredths of the workers' time: busy, waits for input, for output, for the outside, throttled. */
+static void column(struct lt_snapshot *snapshot, const char *name, unsigned workers, const int shares[LEAT_STATES],
+                   double cpu) {
+    struct lt_stage_snapshot *stage = &snapshot->stages[snapshot->stage_count++];
+    stage->name = name;
+    stage->workers = workers;
+    stage->items = ITEMS;
+    for (int s = 0; s < LEAT_STATES; s++)
+        stage->time[s] = SECONDS * LEAT_SECOND * workers * shares[s] / 100;
+    stage->cpu = (leat_time)(cpu * (double)LEAT_SECOND);
+}
+
+static void begin(struct lt_snapshot *snapshot) {
+    memset(snapshot, 0, sizeof *snapshot);
+    snapshot->elapsed = SECONDS * LEAT_SECOND;
+    snapshot->counts.in = ITEMS;
+}
+
+static void judge(const struct lt_snapshot *to, struct lt_verdict *verdict) {
+    static const struct lt_snapshot from;
+    lt_verdict(&from, to, 2, verdict);
+}
+
+static void processors(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){10, 0, 90, 0, 0}, 0.6);
+    column(&snapshot, "match", 4, (int[]){98, 1, 1, 0, 0}, 18.4);
+    column(&snapshot, "out", 1, (int[]){10, 90, 0, 0, 0}, 0.8);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_CPU);
+    assert_int_equal(verdict.stage, 1);
+    assert_true(verdict.gain == 1);
+    assert_true(verdict.capacity > 1000 && verdict.capacity < 1020);
+    assert_string_equal(verdict.text, "the processors: 2.0 of 2 busy, mostly in match (93 %); a faster machine or a "
+                                      "second one helps, more workers do not");
+}
+
+static void a_rate(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&snapshot, "rate+match", 2, (int[]){10, 0, 0, 0, 90}, 2);
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_THROTTLE);
+    assert_int_equal(verdict.stage, 1);
+    assert_string_equal(verdict.text,
+                        "the rate you set: rate+match is held back 90 % of the time; raise the rate to go faster");
+}
+
+/* 8 workers that wait for children: one more brings an eighth, until the sink is next. */
+static void a_stage(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&snapshot, "exec", 8, (int[]){5, 1, 0, 94, 0}, 4);
+    column(&snapshot, "out", 1, (int[]){50, 50, 0, 0, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_int_equal(verdict.stage, 1);
+    assert_true(verdict.gain > 1.124 && verdict.gain < 1.126);
+    assert_int_equal(verdict.next, 1);
+    assert_true(verdict.capacity > 1000 && verdict.capacity < 1020);
+    assert_string_equal(verdict.text,
+                        "exec: 8 workers, 99 % of the time waiting for the outside, 1.01e+03 items/s; one "
+                        "more would bring about 12 %");
+    snapshot.stage_count = 2;
+    column(&snapshot, "out", 1, (int[]){97, 3, 0, 0, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_int_equal(verdict.next, 2);
+    assert_true(verdict.gain < 1.03);
+}
+
+/* Of two stages at work all the time the slower one is to blame. */
+static void the_slower_of_two(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&snapshot, "first", 2, (int[]){60, 0, 40, 0, 0}, 4);
+    column(&snapshot, "second", 1, (int[]){99, 1, 0, 0, 0}, 4);
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_int_equal(verdict.stage, 2);
+    assert_int_equal(verdict.next, 1);
+    assert_true(verdict.gain > 1.6 && verdict.gain < 1.7);
+}
+
+static void the_source(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "amqp:in", 1, (int[]){10, 0, 5, 85, 0}, 1);
+    column(&snapshot, "match", 2, (int[]){10, 90, 0, 0, 0}, 2);
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
+    assert_string_equal(verdict.text,
+                        "the source: everything waits for amqp:in, which is waiting for the outside 95 % of the time");
+    snapshot.stage_count = 0;
+    column(&snapshot, "queue:in", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&snapshot, "match", 2, (int[]){10, 90, 0, 0, 0}, 2);
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 1);
+    snapshot.acknowledging = 9 * LEAT_SECOND;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
+    assert_string_equal(verdict.text, "the source: acknowledging to queue:in takes 90 % of the time");
+}
+
+static void the_sink(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&snapshot, "match", 2, (int[]){10, 0, 90, 0, 0}, 2);
+    column(&snapshot, "queue:out", 1, (int[]){20, 2, 0, 78, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_OUTPUT);
+    assert_int_equal(verdict.stage, 2);
+    assert_string_equal(verdict.text,
+                        "the sink: everything waits for queue:out, which is waiting for the outside 98 % of the time");
+}
+
+static void nobody(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){40, 0, 60, 0, 0}, 1);
+    column(&snapshot, "match", 2, (int[]){50, 25, 25, 0, 0}, 2);
+    column(&snapshot, "out", 1, (int[]){40, 60, 0, 0, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_NONE);
+    assert_string_equal(verdict.text, "no single bottleneck");
+    snapshot.counts.in = 0;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_NONE);
+    assert_string_equal(verdict.text, "no items passed, so nothing can be said");
+}
+
+/* What lies before the first of two snapshots does not count. */
+static void a_window(void **state) {
+    struct lt_snapshot from, to;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&from);
+    column(&from, "in", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&from, "match", 2, (int[]){99, 1, 0, 0, 0}, 18);
+    column(&from, "out", 1, (int[]){5, 95, 0, 0, 0}, 1);
+    begin(&to);
+    column(&to, "in", 1, (int[]){95, 0, 5, 0, 0}, 1);
+    column(&to, "match", 2, (int[]){10, 90, 0, 0, 0}, 2);
+    column(&to, "out", 1, (int[]){5, 95, 0, 0, 0}, 1);
+    to.elapsed += from.elapsed;
+    to.counts.in += from.counts.in;
+    for (size_t s = 0; s < to.stage_count; s++) {
+        to.stages[s].cpu += from.stages[s].cpu;
+        for (int t = 0; t < LEAT_STATES; t++)
+            to.stages[s].time[t] += from.stages[s].time[t];
+    }
+    lt_verdict(&from, &to, 2, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
+    lt_verdict(NULL, &from, 2, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_CPU);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(processors), cmocka_unit_test(a_rate),
+        cmocka_unit_test(a_stage),    cmocka_unit_test(the_slower_of_two),
+        cmocka_unit_test(the_source), cmocka_unit_test(the_sink),
+        cmocka_unit_test(nobody),     cmocka_unit_test(a_window),
+    };
+    return cmocka_run_group_tests_name("run-verdict", tests, NULL, NULL);
+}
