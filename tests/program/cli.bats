@@ -318,7 +318,7 @@ EOF
 }
 
 @test "the deadline ends a run with 5, and the counts balance" {
-    leat gen:?count=1e9 : rate 100/s : null: --deadline 300ms
+    leat gen:?count=1e9 : rate 100/s : null: --deadline 1s
     [ "$code" -eq 5 ]
     balanced
     [ "$in" -gt 0 ]
@@ -394,9 +394,9 @@ stuck() {
     mkfifo pipe
     sleep 60 <>pipe 3>&- &
     reader=$!
-    "$LEAT" gen:?count=1e9 : pipe "$@" >out 2>err </dev/null 3>&- &
+    "$LEAT" gen:?count=1e9 : pipe --stats "$@" >out 2>err </dev/null 3>&- &
     pid=$!
-    sleep 0.5
+    until_told ' 0/s, 0 B/s'
 }
 
 @test "the third signal ends at once" {
@@ -450,18 +450,18 @@ stuck() {
 }
 
 @test "progress is a matter of terminals" {
-    leat gen:?count=500 --rate 1000/s : null:
+    leat gen:?count=1000 --rate 1000/s : null:
     [ "$(tr -cd '\r' <err | wc -c)" -eq 0 ]
-    TERM=xterm script -qec "'$LEAT' 'gen:?count=500' --rate 1000/s : null:" typescript >terminal </dev/null
-    tr '\r' '\n' <terminal | grep -q '^[0-9]* of 500 ('
-    tr '\r' '\n' <terminal | grep -q 'leat: 500 in = 500 delivered'
-    TERM=dumb script -qec "'$LEAT' 'gen:?count=500' --rate 1000/s : null:" typescript >terminal </dev/null
+    TERM=xterm script -qec "'$LEAT' 'gen:?count=1000' --rate 1000/s : null:" typescript >terminal </dev/null
+    tr '\r' '\n' <terminal | grep -q '^[0-9]* of 1000 ('
+    tr '\r' '\n' <terminal | grep -q 'leat: 1000 in = 1000 delivered'
+    TERM=dumb script -qec "'$LEAT' 'gen:?count=1000' --rate 1000/s : null:" typescript >terminal </dev/null
     tr '\r' '\n' <terminal >lines
-    never grep -q '^[0-9]* of 500 (' lines
-    TERM=xterm script -qec "'$LEAT' -q 'gen:?count=500' --rate 1000/s : null:" typescript >terminal </dev/null
+    never grep -q '^[0-9]* of 1000 (' lines
+    TERM=xterm script -qec "'$LEAT' -q 'gen:?count=1000' --rate 1000/s : null:" typescript >terminal </dev/null
     [ ! -s terminal ]
-    TERM=xterm COLUMNS=40 script -qec "'$LEAT' 'gen:?count=500' --rate 1000/s : null:" typescript >terminal </dev/null
-    tr '\r' '\n' <terminal | grep '^[0-9]* of 500' | sed 's/\x1b\[K//' >lines
+    TERM=xterm COLUMNS=40 script -qec "'$LEAT' 'gen:?count=1000' --rate 1000/s : null:" typescript >terminal </dev/null
+    tr '\r' '\n' <terminal | grep '^[0-9]* of 1000' | sed 's/\x1b\[K//' >lines
     [ -s lines ]
     [ "$(awk 'length > 39' lines | wc -l)" -eq 0 ]
 }
