@@ -89,7 +89,7 @@ static int write_and_finish(void *arg) {
     return leat_wg_done(relay->wg);
 }
 
-/* What was written before done() is seen after wait(), and the group may be gone as soon as wait() returns. */
+/* Plain writes before done() are seen after wait(). */
 static int group_publishes(void *arg) {
     (void)arg;
     for (size_t i = 0; i < scaled(5000); i++) {

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/** Time: never too early, in the order of the moments, far and past moments. */
+#include "runtime/runtime.h"
+
+static int not_too_early(void *arg) {
+    (void)arg;
+    const leat_time durations[] = {
+        -5, 0, 1, LEAT_MICROSECOND, 50 * LEAT_MICROSECOND, LEAT_MILLISECOND, 3 * LEAT_MILLISECOND};
+    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+        leat_time begin = leat_now();
+        equal(leat_sleep(durations[i]), 0);
+        check(leat_now() - begin >= durations[i]);
+        leat_time moment = leat_after(durations[i]);
+        equal(leat_sleep_until(moment), 0);
+        check(leat_now() >= moment);
+    }
+    equal(leat_sleep_until(0), 0);
+    equal(leat_sleep_until(INT64_MIN), 0);
+    return 0;
+}
+
+static int moments(void *arg) {
+    (void)arg;
+    check(leat_after(LEAT_FOREVER) == LEAT_FOREVER);
+    check(leat_after(LEAT_FOREVER - 1) == LEAT_FOREVER);
+    leat_time now = leat_now();
+    check(leat_after(LEAT_SECOND) >= now + LEAT_SECOND);
+    check(leat_after(0) >= now);
+    check(leat_now() >= now);
+    return 0;
+}
+
+struct sleeper {
+    leat_time moment, woke;
+    _Atomic int *order;
+    int place, result;
+};
+
+static int sleep_until_moment(void *arg) {
+    struct sleeper *sleeper = arg;
+    sleeper->result = leat_sleep_until(sleeper->moment);
+    sleeper->woke = leat_now();
+    sleeper->place = lt_fetch_add(sleeper->order, 1, relaxed);
+    return sleeper->result;
+}
+
+/* On one worker those who wake at different moments wake in that order. */
+static int in_order(void *arg) {
+    (void)arg;
+    enum { COUNT = 300 };
+    struct sleeper *sleepers = calloc(COUNT, sizeof *sleepers);
+    _Atomic int order = 0;
+    leat_time begin = leat_after(30 * LEAT_MILLISECOND);
+    struct leat_scope *scope = leat_scope_open(NULL);
+    for (int i = 0; i < COUNT; i++) {
+        int rank = i * 7919 % COUNT; /* a permutation: 7919 and 300 have no common divisor */
+        sleepers[i] = (struct sleeper){.moment = begin + rank * 20 * LEAT_MICROSECOND, .order = &order};
+        leat_go(scope, sleep_until_moment, &sleepers[i]);
+    }
+    equal(leat_scope_close(scope), 0);
+    for (int i = 0; i < COUNT; i++) {
+        check(sleepers[i].woke >= sleepers[i].moment);
+        if (leat_workers() == 1)
+            equal(sleepers[i].place, i * 7919 % COUNT);
+    }
+    free(sleepers);
+    return 0;
+}
+
+static int sleep_long(void *arg) {
+    return leat_sleep_until(*(leat_time *)arg);
+}
+
+/* Sleeps too long to be told in nanoseconds neither end at once nor hold up short ones, and can be cancelled. */
+static int very_long(void *arg) {
+    (void)arg;
+    leat_time far[] = {LEAT_FOREVER, LEAT_FOREVER - 1, leat_after(INT64_MAX / 2), leat_after(1000000000 * LEAT_SECOND)};
+    struct leat_scope *scope = leat_scope_open(NULL);
+    for (int i = 0; i < 4; i++)
+        leat_go(scope, sleep_long, &far[i]);
+    for (int i = 0; i < 5; i++)
+        equal(leat_sleep(LEAT_MILLISECOND), 0);
+    equal(leat_scope_cause(scope), 0);
+    equal(leat_scope_stop(scope), 0);
+    const struct leat_failure *list;
+    equal(leat_scope_failures(scope, &list), 4);
+    equal(leat_scope_close(scope), 0);
+    return 0;
+}
+
+/* A nearer moment, set while all workers sleep for a later one, is honoured. */
+static int nearer_moment(void *arg) {
+    (void)arg;
+    leat_time far = leat_after(3600 * LEAT_SECOND);
+    struct leat_scope *scope = leat_scope_open(NULL);
+    for (int i = 0; i < 10; i++)
+        leat_go(scope, sleep_long, &far);
+    for (int i = 0; i < 20; i++) {
+        settle();
+        equal(leat_sleep(LEAT_MILLISECOND), 0);
+    }
+    equal(leat_scope_stop(scope), 0);
+    equal(leat_scope_close(scope), 0);
+    return 0;
+}
+
+/* Set and removed again and again, by their own worker and by others. */
+static int set_and_remove(void *arg) {
+    struct leat_chan *chan = arg;
+    uint64_t seed = leat_task_id() * 1000003;
+    for (size_t i = 0; i < scaled(1000); i++) {
+        leat_time patience = (leat_time)(next_random(&seed) % 200) * LEAT_MICROSECOND;
+        int error = next_random(&seed) % 2 ? leat_send_until(chan, NULL, leat_after(patience))
+                                           : leat_recv_until(chan, NULL, leat_after(patience));
+        check(error == 0 || error == -ETIMEDOUT);
+        if (i % 50 == 0) {
+            struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.deadline = leat_after(patience)});
+            int slept = leat_sleep(100 * LEAT_MICROSECOND);
+            check(slept == 0 || slept == -ETIMEDOUT);
+            leat_scope_close(scope);
+        }
+    }
+    return 0;
+}
+
+static int timers_come_and_go(void *arg) {
+    (void)arg;
+    struct leat_chan *chan = leat_chan_new(0, 0);
+    struct leat_scope *scope = leat_scope_open(NULL);
+    for (int i = 0; i < 12; i++)
+        leat_go(scope, set_and_remove, chan);
+    equal(leat_scope_close(scope), 0);
+    leat_chan_free(chan);
+    return 0;
+}
+
+struct hog {
+    _Atomic bool stop;
+};
+
+static int compute(void *arg) {
+    struct hog *hog = arg;
+    while (!lt_load(&hog->stop, relaxed))
+        ;
+    return 0;
+}
+
+/* A due timer on a worker that computes is served by another one. */
+static int timers_behind_a_computing_task(void *arg) {
+    (void)arg;
+    if (leat_workers() == 1)
+        return 0;
+    struct hog hog = {false};
+    struct leat_scope *scope = leat_scope_open(NULL);
+    leat_go(scope, compute, &hog);
+    for (int i = 0; i < 20; i++)
+        equal(leat_sleep(LEAT_MILLISECOND), 0);
+    lt_store(&hog.stop, true, relaxed);
+    equal(leat_scope_close(scope), 0);
+    return 0;
+}
+
+static int many_sleepers(void *arg) {
+    (void)arg;
+    size_t count = scaled(10000);
+    struct sleeper *sleepers = calloc(count, sizeof *sleepers);
+    _Atomic int order = 0;
+    uint64_t seed = 31337;
+    struct leat_scope *scope = leat_scope_open(NULL);
+    for (size_t i = 0; i < count; i++) {
+        leat_time moment = leat_after((leat_time)(next_random(&seed) % 100000) * LEAT_MICROSECOND);
+        sleepers[i] = (struct sleeper){.moment = moment, .order = &order};
+        equal(leat_go(scope, sleep_until_moment, &sleepers[i]), 0);
+    }
+    equal(leat_scope_close(scope), 0);
+    for (size_t i = 0; i < count; i++)
+        check(sleepers[i].woke >= sleepers[i].moment);
+    equal(order, count);
+    free(sleepers);
+    return 0;
+}
+
+static const struct test tests[] = {
+    {"a sleep never ends too early", not_too_early},
+    {"moments do not overflow", moments},
+    {"sleepers wake in the order of their moments", in_order},
+    {"very long sleeps", very_long},
+    {"a nearer moment is honoured", nearer_moment},
+    {"timers come and go on all workers", timers_come_and_go},
+    {"timers are served although their worker computes", timers_behind_a_computing_task},
+    {"ten thousand sleepers", many_sleepers},
+};
+
+int main(int argc, char **argv) {
+    return run_group("timer", tests, sizeof tests / sizeof *tests, argc, argv);
+}
