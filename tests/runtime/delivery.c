@@ -180,8 +180,7 @@ static int unbounded(void *arg) {
                 return 0;
         equal(leat_recv_try(chan, NULL), -EAGAIN);
         if (!check(allocated() < before + 256 * 1024))
-            dprintf(2, "# %zu bytes before, %zu after
-", before, allocated());
+            dprintf(2, "# %zu bytes before, %zu after\n", before, allocated());
     }
     leat_chan_free(chan);
     return 0;

@@ -393,13 +393,12 @@ static int losers_leave_nothing(void *arg) {
         equal(leat_select_until(cases, i % 2 ? 2 : 22, leat_after(LEAT_MICROSECOND)), -ETIMEDOUT);
     }
     if (!check(allocated() < before + 64 * 1024))
-            dprintf(2, "# %zu bytes before, %zu after
-", before, allocated());
+        dprintf(2, "# %zu bytes before, %zu after\n", before, allocated());
     equal(leat_send_try(idle, &(uint64_t){1}), -EAGAIN);
     equal(leat_send_try(busy, &(uint64_t){1}), -EAGAIN);
     for (int i = 0; i < 20; i++) {
-            equal(leat_recv_try(more[i], NULL), -EAGAIN);
-            leat_chan_free(more[i]);
+        equal(leat_recv_try(more[i], NULL), -EAGAIN);
+        leat_chan_free(more[i]);
     }
     leat_chan_free(idle);
     leat_chan_free(busy);
