@@ -382,7 +382,7 @@ static int losers_leave_nothing(void *arg) {
     for (int i = 0; i < 20; i++)
         more[i] = make(0);
     size_t before = 0;
-    size_t rounds = scaled(3000);
+    size_t rounds = scaled(20000); /* if each left a note behind, more than a mebibyte */
     for (size_t i = 0; i < rounds; i++) {
         if (i == rounds / 10)
             before = allocated();
@@ -392,7 +392,7 @@ static int losers_leave_nothing(void *arg) {
         /* Few cases and many: they may keep their notes in different places. */
         equal(leat_select_until(cases, i % 2 ? 2 : 22, leat_after(LEAT_MICROSECOND)), -ETIMEDOUT);
     }
-    if (!check(allocated() < before + 64 * 1024))
+    if (!check(allocated() < before + (1 << 20)))
         dprintf(2, "# %zu bytes before, %zu after\n", before, allocated());
     equal(leat_send_try(idle, &(uint64_t){1}), -EAGAIN);
     equal(leat_send_try(busy, &(uint64_t){1}), -EAGAIN);
