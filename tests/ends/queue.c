@@ -372,6 +372,31 @@ static void test_producer_and_consumer_in_two_processes(void **state) {
     lt_queue_close(queue);
 }
 
+static int open_and_put(void *arg) {
+    (void)arg;
+    struct leat_error error = {0};
+    struct lt_queue *queue = open_queue(path, LT_STORE_CREATE);
+    insist(queue != NULL, "no queue");
+    insist(put_numbered(queue, 0, 10, &error) == 0, error.text);
+    lt_queue_close(queue);
+    return 0;
+}
+
+static void test_many_processes_make_the_file_at_once(void **state) {
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        pid_t children[8];
+        for (int i = 0; i < 8; i++)
+            children[i] = start_child(open_and_put, NULL);
+        for (int i = 0; i < 8; i++)
+            assert_int_equal(child_result(children[i]), 0);
+        struct lt_queue *queue = open_queue(path, LT_STORE_OPEN);
+        assert_int_equal(ready_of(queue), 80);
+        lt_queue_close(queue);
+        remove_queue(path);
+    }
+}
+
 static int put_large(void *arg) {
     struct child_job *job = arg;
     char byte;
@@ -588,6 +613,7 @@ int main(void) {
         TEST(test_names_are_apart_and_a_file_is_opened_once),
         TEST(test_a_second_consumer_is_told_who_the_first_is),
         TEST(test_producer_and_consumer_in_two_processes),
+        TEST(test_many_processes_make_the_file_at_once),
         TEST(test_the_map_grows_for_both_processes),
         TEST(test_targets_that_make_no_sense),
         TEST(test_files_that_are_no_queue),

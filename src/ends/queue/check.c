@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(size_t) == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the layout below is that of 64 bits");
@@ -42,10 +43,13 @@ enum {
     PAGE_META = 8,
     NODE_ELSEWHERE = 1, /* the value lies on pages of its own */
     NODE_TREE = 2,      /* the value is the head of a named database */
+    NUMBER_KEYS = 8,    /* of the tree of free pages */
+    ANY_NAME = 0x4000,  /* kept there: the file was not opened as a folder */
     MAX_DEPTH = 32,
     SMALLEST_PAGE = 512,
     LARGEST_PAGE = 0x8000,
     LEAF_LIMIT = 65536,
+    HEAD_TRIES = 3,
 };
 
 struct page {
@@ -83,12 +87,12 @@ struct walk {
     const unsigned char *map;
     size_t map_size;
     uint64_t page_size, last_page;
-    bool cut; /* the file is shorter than its head says */
+    unsigned char *claimed; /* a bit for each page that something leads to */
+    bool cut;               /* the file is shorter than its head says */
 };
 
 struct descent {
     const struct tree *tree;
-    uint64_t branches, leaves; /* seen so far: a tree that leads to the same page twice must not be walked for ever */
     bool with_leaves, free_list, names;
 };
 
@@ -122,16 +126,17 @@ struct head {
 
 static int check_one_head(const struct head *head, uint64_t page_size, const char *path, struct leat_error *error) {
     const struct meta *meta = &head->meta;
+    uint16_t flags = meta->trees[0].flags & ~ANY_NAME;
     if (meta->trees[0].pad != page_size)
         return bad_head(path, error, "its two heads contradict each other");
-    if (!(head->page.flags & PAGE_META) || meta->last_page < 1 || meta->last_page >= ((uint64_t)1 << 47) / page_size ||
-        meta->map_size > (uint64_t)1 << 47)
+    if (!(head->page.flags & PAGE_META) || flags != NUMBER_KEYS || meta->last_page < 1 ||
+        meta->last_page >= ((uint64_t)1 << 47) / page_size || meta->map_size > (uint64_t)1 << 47)
         return bad_head(path, error, "its head makes no sense");
     return 0;
 }
 
 /* Both heads, checked; -ENODATA with no message: the file is empty. */
-static int read_heads(int fd, const char *path, struct head heads[2], struct leat_error *error) {
+static int read_heads_once(int fd, const char *path, struct head heads[2], struct leat_error *error) {
     struct stat status;
     if (fstat(fd, &status) < 0)
         return leat_fail(error, -errno, "queue:%s: %s", path, strerrordesc_np(errno));
@@ -156,10 +161,32 @@ static int read_heads(int fd, const char *path, struct head heads[2], struct lea
     return result < 0 ? result : check_one_head(&heads[1], page_size, path, error);
 }
 
+/* Another process may be in the middle of writing them; that takes it no time. */
+static int read_heads(int fd, const char *path, struct head heads[2], struct leat_error *error) {
+    int result = read_heads_once(fd, path, heads, error);
+    for (int i = 0; i < HEAD_TRIES && (result == -EBADMSG || result == -EINVAL); i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        result = read_heads_once(fd, path, heads, error);
+    }
+    return result;
+}
+
 int lt_queue_check_head(int fd, const char *path, struct leat_error *error) {
     struct head heads[2];
     int result = read_heads(fd, path, heads, error);
     return result == -ENODATA ? 0 : result;
+}
+
+/* Each page has one owner. That also ends the walk of a tree that leads back into itself. */
+static bool claim(const struct walk *walk, uint64_t first, uint64_t count) {
+    if (first < 2 || first > walk->last_page || count > walk->last_page + 1 - first)
+        return false;
+    for (uint64_t page = first; page < first + count; page++) {
+        if (walk->claimed[page / 8] >> page % 8 & 1)
+            return false;
+        walk->claimed[page / 8] |= (unsigned char)(1 << page % 8);
+    }
+    return true;
 }
 
 /* The page of that number if it lies within the file and says that it is that page. */
@@ -173,11 +200,12 @@ static const struct page *page_at(const struct walk *walk, uint64_t number) {
 /* The bytes of a value that lies on pages of its own. NULL: it does not. */
 static const unsigned char *overflow_at(const struct walk *walk, uint64_t number, uint64_t size) {
     const struct page *page = page_at(walk, number);
-    if (!page || !(page->flags & PAGE_OVERFLOW))
+    if (!page || page->flags != PAGE_OVERFLOW)
         return NULL;
     uint64_t needed = (sizeof *page + size + walk->page_size - 1) / walk->page_size;
-    if (page->pages != needed || number + needed - 1 > walk->last_page ||
-        (number + needed) * walk->page_size > walk->map_size)
+    /* A value that was overwritten by a smaller one keeps its pages. */
+    if (page->pages < needed || (number + page->pages) * walk->page_size > walk->map_size ||
+        !claim(walk, number, page->pages))
         return NULL;
     return (const unsigned char *)page + sizeof *page;
 }
@@ -193,7 +221,7 @@ static bool free_list_ok(const struct walk *walk, const unsigned char *data, uin
     for (uint64_t i = 1; i <= count; i++) {
         uint64_t number;
         memcpy(&number, data + i * sizeof number, sizeof number);
-        if (number < 2 || number >= before)
+        if (number >= before || !claim(walk, number, 1))
             return false;
         before = number;
     }
@@ -203,12 +231,11 @@ static bool free_list_ok(const struct walk *walk, const unsigned char *data, uin
 static int walk_tree(const struct walk *walk, const struct tree *tree, bool free_list, bool names);
 
 static int check_leaf_node(const struct walk *walk, struct descent *descent, const struct page *page,
-                           const struct node *node, size_t room) {
+                           const struct node *node) {
     uint64_t size = node->low | (uint64_t)node->high << 16;
     const unsigned char *data = node->key + node->key_size;
-    uint64_t held = node->flags & NODE_ELSEWHERE ? sizeof(uint64_t) : size;
-    if (sizeof *node + node->key_size + held > room)
-        return damaged(walk, "has an entry that reaches beyond it", page->number);
+    if (node->flags & ~(descent->names ? NODE_TREE : NODE_ELSEWHERE))
+        return damaged(walk, "has an entry of an impossible kind", page->number);
     if (node->flags & NODE_ELSEWHERE) {
         uint64_t number;
         memcpy(&number, data, sizeof number);
@@ -223,18 +250,63 @@ static int check_leaf_node(const struct walk *walk, struct descent *descent, con
     if (!(node->flags & NODE_TREE))
         return 0;
     struct tree below;
-    if (!descent->names || size != sizeof below)
-        return damaged(walk, "has a queue where none can be", page->number);
+    if (size != sizeof below)
+        return damaged(walk, "has a queue of impossible size", page->number);
     memcpy(&below, data, sizeof below);
     return walk_tree(walk, &below, false, false);
 }
 
+static const struct node *node_at(const struct page *page, uint16_t offset) {
+    return (const void *)((const char *)page + offset);
+}
+
+static uint64_t child_of(const struct node *node) {
+    return node->low | (uint64_t)node->high << 16 | (uint64_t)node->flags << 32;
+}
+
+static size_t size_of(const struct node *node, bool leaf) {
+    size_t size = sizeof *node + node->key_size;
+    if (leaf)
+        size += node->flags & NODE_ELSEWHERE ? sizeof(uint64_t) : (size_t)node->low | (size_t)node->high << 16;
+    return size + size % 2;
+}
+
+/* The entries fill the upper part of the page, without a gap and without touching each other. */
+static bool entries_fit(const struct walk *walk, const struct page *page, const uint16_t *offsets, size_t count,
+                        bool leaf) {
+    unsigned char used[LARGEST_PAGE / 2];
+    size_t total = 0;
+    memset(used, 0, walk->page_size / 2);
+    for (size_t i = 0; i < count; i++) {
+        if (offsets[i] < page->upper || offsets[i] % 2 || offsets[i] + sizeof(struct node) > walk->page_size)
+            return false;
+        size_t size = size_of(node_at(page, offsets[i]), leaf);
+        if (size > walk->page_size - offsets[i] || memchr(used + offsets[i] / 2, 1, size / 2))
+            return false;
+        memset(used + offsets[i] / 2, 1, size / 2);
+        total += size;
+    }
+    return total == walk->page_size - page->upper;
+}
+
+static bool rises(const struct node *before, const struct node *node, bool numbers) {
+    if (numbers) {
+        uint64_t a, b;
+        memcpy(&a, before->key, sizeof a);
+        memcpy(&b, node->key, sizeof b);
+        return before->key_size == sizeof a && node->key_size == sizeof b && a < b;
+    }
+    size_t shorter = node->key_size < before->key_size ? node->key_size : before->key_size;
+    int order = memcmp(before->key, node->key, shorter);
+    return order < 0 || (order == 0 && before->key_size < node->key_size);
+}
+
 static int walk_page(const struct walk *walk, struct descent *descent, uint64_t number, unsigned level) {
     bool leaf = level == descent->tree->depth;
-    if (leaf ? ++descent->leaves > descent->tree->leaves : ++descent->branches > descent->tree->branches)
-        return damaged(walk, "is one more than its tree has", number);
+    if (!claim(walk, number, 1))
+        return damaged(walk, "does not exist or is used twice", number);
     if (leaf && !descent->with_leaves)
-        return number >= 2 && number <= walk->last_page ? 0 : damaged(walk, "does not exist", number);
+        return 0;
     const struct page *page = page_at(walk, number);
     if (!page)
         return damaged(walk, "is missing", number);
@@ -245,24 +317,15 @@ static int walk_page(const struct walk *walk, struct descent *descent, uint64_t 
     if (page->lower < sizeof *page || page->lower > page->upper || page->upper > walk->page_size ||
         count < (leaf ? 1 : 2))
         return damaged(walk, "has an impossible size", number);
-    const struct node *before = NULL;
+    if (!entries_fit(walk, page, offsets, count, leaf))
+        return damaged(walk, "has entries that do not fit", number);
     for (size_t i = 0; i < count; i++) {
-        if (offsets[i] < page->upper || offsets[i] % 2 || offsets[i] + sizeof(struct node) > walk->page_size)
-            return damaged(walk, "has an entry outside of it", number);
-        const struct node *node = (const void *)((const char *)page + offsets[i]);
-        size_t room = walk->page_size - offsets[i];
-        if (sizeof *node + node->key_size > room)
-            return damaged(walk, "has a key that reaches beyond it", number);
-        if (leaf && before && !descent->free_list) {
-            size_t shorter = node->key_size < before->key_size ? node->key_size : before->key_size;
-            int order = memcmp(before->key, node->key, shorter);
-            if (order > 0 || (order == 0 && before->key_size >= node->key_size))
-                return damaged(walk, "is out of order", number);
-        }
-        before = node;
-        uint64_t child = node->low | (uint64_t)node->high << 16 | (uint64_t)node->flags << 32;
+        const struct node *node = node_at(page, offsets[i]);
+        /* The first key of a branch page means nothing. */
+        if (i > (leaf ? 0 : 1) && !rises(node_at(page, offsets[i - 1]), node, descent->free_list))
+            return damaged(walk, "is out of order", number);
         int result =
-            leaf ? check_leaf_node(walk, descent, page, node, room) : walk_page(walk, descent, child, level + 1);
+            leaf ? check_leaf_node(walk, descent, page, node) : walk_page(walk, descent, child_of(node), level + 1);
         if (result < 0)
             return result;
     }
@@ -302,9 +365,14 @@ int lt_queue_check_tree(int fd, const char *path, uint64_t transaction, struct l
     if (map == MAP_FAILED)
         return leat_fail(error, -errno, "queue:%s: cannot map the file: %s", path, strerrordesc_np(errno));
     walk.map = map;
-    result = walk_tree(&walk, &meta->trees[0], true, false);
+    walk.claimed = calloc(1, walk.last_page / 8 + 1);
+    if (!walk.claimed)
+        result = leat_fail(error, -ENOMEM, "queue:%s: memory is short to check the file", path);
+    if (result == 0)
+        result = walk_tree(&walk, &meta->trees[0], true, false);
     if (result == 0)
         result = walk_tree(&walk, &meta->trees[1], false, true);
+    free(walk.claimed);
     munmap(map, walk.map_size);
     return result;
 }
