@@ -29,11 +29,13 @@ void *lt_reserve(size_t size);
 void lt_unreserve(void *memory, size_t size);
 
 /**
- * Make [memory, memory + size) fault when touched. Guard markers where the
- * kernel has them (6.13): they do not split the mapping, so that a process may
- * have more guarded stacks than mappings; else mprotect.
+ * Make the first `size` bytes of each of `count` pieces, `stride` apart, fault
+ * when touched. Guard markers where the kernel has them (6.13): they do not
+ * split the mapping, so that a process may have more guarded stacks than
+ * mappings; else mprotect.
  */
-int lt_guard(void *memory, size_t size);
+enum { LT_GUARDS = 64 }; /* pieces that go into one system call */
+int lt_guard(char *memory, size_t size, size_t stride, unsigned count);
 
 /**
  * Write what goes without waiting, whatever the flags of the descriptor, which

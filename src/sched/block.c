@@ -43,8 +43,37 @@ static void unlink_idle(struct idle_thread *thread) {
         thread->next->link = thread->link;
 }
 
-/* The next call, or NULL when this thread should end. Under the lock; returns without it. */
-static struct call *next_call(void) {
+/* This thread ends: nobody may count on it from here on. Under the lock, which it releases; the last touch of the run.
+ */
+static struct call *leave(struct lt_runtime *runtime) {
+    _Atomic uint32_t *count = &runtime->blocking_threads;
+    bool last = lt_fetch_sub(count, 1, release) == 1;
+    lt_unlock(&pool.lock);
+    if (last)
+        lt_futex_wake(count, 1);
+    return NULL;
+}
+
+static struct call *wait_for_call(struct lt_runtime *runtime, struct idle_thread *here) {
+    leat_time end = lt_after(IDLE_LIFE);
+    while (!lt_load(&here->woken, acquire)) {
+        if (lt_futex_wait(&here->woken, 0, end) != -ETIMEDOUT)
+            continue;
+        lt_lock(&pool.lock);
+        if (!lt_load(&here->woken, relaxed)) {
+            unlink_idle(here);
+            return leave(runtime);
+        }
+        lt_unlock(&pool.lock);
+    }
+    if (here->call)
+        return here->call;
+    lt_lock(&pool.lock);
+    return leave(runtime);
+}
+
+/* The next call, or NULL when this thread must end. */
+static struct call *next_call(struct lt_runtime *runtime) {
     lt_lock(&pool.lock);
     struct call *call = pool.head;
     if (call) {
@@ -54,33 +83,19 @@ static struct call *next_call(void) {
         lt_unlock(&pool.lock);
         return call;
     }
-    if (pool.ending) {
-        lt_unlock(&pool.lock);
-        return NULL;
-    }
+    if (pool.ending)
+        return leave(runtime);
     struct idle_thread here = {.next = pool.idle, .link = &pool.idle};
     if (pool.idle)
         pool.idle->link = &here.next;
     pool.idle = &here;
     lt_unlock(&pool.lock);
-    leat_time end = lt_after(IDLE_LIFE);
-    while (!lt_load(&here.woken, acquire)) {
-        if (lt_futex_wait(&here.woken, 0, end) != -ETIMEDOUT)
-            continue;
-        lt_lock(&pool.lock);
-        bool taken = lt_load(&here.woken, relaxed);
-        if (!taken)
-            unlink_idle(&here);
-        lt_unlock(&pool.lock);
-        if (!taken)
-            return NULL;
-    }
-    return here.call;
+    return wait_for_call(runtime, &here);
 }
 
 static void *blocking_main(void *first) {
     struct lt_runtime *runtime = lt_the_runtime();
-    for (struct call *call = first; call; call = next_call()) {
+    for (struct call *call = first; call; call = next_call(runtime)) {
         struct lt_task *task = call->task;
         uint64_t token = call->token;
         int result = call->function(call->argument);
@@ -88,9 +103,6 @@ static void *blocking_main(void *first) {
         if (lt_fire(task, token, result))
             lt_ready(task, LT_SHARE);
     }
-    /* The last touch of the runtime. */
-    if (lt_fetch_sub(&runtime->blocking_threads, 1, release) == 1)
-        lt_futex_wake(&runtime->blocking_threads, 1);
     return NULL;
 }
 

@@ -62,8 +62,6 @@ static uint32_t harmless_threads(struct lt_runtime *runtime) {
 }
 
 static bool nothing_pending(struct lt_runtime *runtime) {
-    if (!lt_load(&runtime->begun, seq_cst))
-        return false;
     for (unsigned i = 0; i < runtime->worker_count; i++)
         if (lt_load(&runtime->workers[i].timers.earliest, seq_cst) != LEAT_FOREVER)
             return false;
@@ -73,6 +71,8 @@ static bool nothing_pending(struct lt_runtime *runtime) {
 }
 
 leat_time lt_deadlock_check(struct lt_runtime *runtime) {
+    if (!lt_load(&runtime->begun, seq_cst))
+        return lt_now() + LEAT_MILLISECOND;
     if (!nothing_pending(runtime))
         return LEAT_FOREVER;
     uint32_t threads = lt_threads();

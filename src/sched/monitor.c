@@ -17,7 +17,8 @@
 #include <errno.h>
 
 static const leat_time TICK = LEAT_MILLISECOND;
-enum { IDLE_TICKS = 10, TRIM_TICKS = 50, ASLEEP = 0, AWAKE = 1 };
+static const leat_time LOOK = 200 * LEAT_MILLISECOND; /* at idle stacks */
+enum { IDLE_TICKS = 10, ASLEEP = 0, AWAKE = 1 };
 
 /* What a worker that makes no choices holds up. */
 static bool holds_up(struct lt_worker *worker, leat_time now) {
@@ -43,28 +44,35 @@ static void look_at_workers(struct lt_runtime *runtime, uint32_t *ticks) {
         lt_ready_list(lt_poll(0));
 }
 
+/* Sleep for good; but idle stacks must have been given back before. */
+static void sleep_for_good(struct lt_runtime *runtime) {
+    _Atomic uint32_t *word = &runtime->monitor_wake;
+    lt_store(word, ASLEEP, seq_cst);
+    if (lt_load(&runtime->idle_count, seq_cst) == runtime->worker_count && !lt_load(&runtime->stopping, seq_cst))
+        lt_futex_wait(word, ASLEEP, LEAT_FOREVER);
+    lt_store(word, AWAKE, relaxed);
+}
+
 static void *monitor_main(void *arg) {
     struct lt_runtime *runtime = arg;
     uint32_t ticks[LT_MAX_WORKERS] = {0};
-    unsigned idle = 0, age = 0;
+    unsigned idle = 0;
+    bool stacks_left = false;
+    leat_time look = lt_now() + LOOK;
     while (!lt_load(&runtime->stopping, acquire)) {
-        _Atomic uint32_t *word = &runtime->monitor_wake;
         bool all_idle = lt_load(&runtime->idle_count, seq_cst) == runtime->worker_count;
         idle = all_idle ? idle + 1 : 0;
-        if (++age % TRIM_TICKS == 0 || idle == IDLE_TICKS)
-            while (lt_stack_trim() && all_idle)
-                ;
-        if (idle < IDLE_TICKS) {
-            lt_futex_wait(word, AWAKE, lt_now() + TICK);
-            if (!all_idle)
-                look_at_workers(runtime, ticks);
+        leat_time now = lt_now();
+        stacks_left = lt_stack_trim(now >= look);
+        look = now >= look ? now + LOOK : look;
+        if (idle >= IDLE_TICKS && !stacks_left) {
+            sleep_for_good(runtime);
+            idle = 0;
             continue;
         }
-        lt_store(word, ASLEEP, seq_cst);
-        if (lt_load(&runtime->idle_count, seq_cst) == runtime->worker_count && !lt_load(&runtime->stopping, seq_cst))
-            lt_futex_wait(word, ASLEEP, LEAT_FOREVER);
-        lt_store(word, AWAKE, relaxed);
-        idle = 0;
+        lt_futex_wait(&runtime->monitor_wake, AWAKE, now + (idle >= IDLE_TICKS ? IDLE_TICKS * TICK : TICK));
+        if (!all_idle)
+            look_at_workers(runtime, ticks);
     }
     return NULL;
 }

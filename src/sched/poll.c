@@ -152,8 +152,10 @@ struct lt_task *lt_poll(leat_time deadline) {
             list = handle(&events[i], list);
             continue;
         }
+        /* A look in passing leaves the interruption to the sleeper it is meant for. */
         uint64_t value;
-        (void)!read(poller.interrupt, &value, sizeof value);
+        if (deadline != 0)
+            (void)!read(poller.interrupt, &value, sizeof value);
     }
     return list;
 }
@@ -231,6 +233,9 @@ int leat_wait_fd_until(int fd, int events, leat_time deadline) {
     lt_lock(&entry->lock);
     forget(entry, self, token);
     lt_unlock(&entry->lock);
+    /* Ready comes before timed out, and the timer may have been faster than the news. */
+    if (result == -ETIMEDOUT && !lt_cancelled(self))
+        return thread_wait(fd, events, 0);
     return result > 0 ? result & events : result;
 }
 

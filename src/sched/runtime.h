@@ -79,11 +79,11 @@ struct lt_runtime {
     _Atomic uint32_t descriptor_waits;
     _Atomic uint32_t blocking_calls;
     _Atomic uint32_t blocking_threads;
-    uint32_t reports;                 /* deadlocks reported; under the idle lock */
+    uint32_t reports; /* deadlocks reported; under the idle lock */
 
     struct leat_scope *root;
     _Atomic uint32_t begun; /* the first task has been spawned */
-    _Atomic uint32_t done; /* leat_run() sleeps on it */
+    _Atomic uint32_t done;  /* leat_run() sleeps on it */
     _Atomic uint64_t ids;
 };
 

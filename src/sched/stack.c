@@ -35,7 +35,9 @@ static struct {
     struct shape shapes[LT_STACK_CLASSES];
     struct slab *slabs;
     struct lt_stack_list depot[LT_STACK_CLASSES];
-    unsigned dirty; /* in the depot, with pages */
+    unsigned dirty; /* in the depots, with pages */
+    unsigned least; /* fewest of them since the last look */
+    unsigned spare; /* of them to be given back to the system */
 } pool;
 
 void lt_stacks_start(size_t size) {
@@ -61,7 +63,7 @@ void lt_stacks_end(void) {
     }
     for (unsigned i = 0; i < LT_STACK_CLASSES; i++)
         pool.depot[i] = (struct lt_stack_list){NULL, 0};
-    pool.dirty = 0;
+    pool.dirty = pool.least = pool.spare = 0;
 }
 
 size_t lt_stack_guard(unsigned stack_class) {
@@ -82,18 +84,16 @@ static struct lt_stack *slab_new(unsigned stack_class) {
         free(slab);
         return NULL;
     }
+    if (lt_guard(slab->memory, shape->guard, stride, shape->slab) < 0) {
+        /* Too many mappings: better no stack than one that overflows unseen. */
+        lt_unreserve(slab->memory, slab->size);
+        free(slab);
+        return NULL;
+    }
     struct lt_stack *list = NULL;
     for (unsigned i = shape->slab; i-- > 0;) {
         struct lt_stack *stack = &slab->stacks[i];
         char *memory = slab->memory + i * stride;
-        if (lt_guard(memory, shape->guard) < 0) {
-            /* Too many mappings: better no stack than one that overflows unseen. */
-            while (++i < shape->slab)
-                lt_annotate_stack_gone(&slab->stacks[i].annotation);
-            lt_unreserve(slab->memory, slab->size);
-            free(slab);
-            return NULL;
-        }
         /* Tops at different distances from a page's end do not fight for the same cache sets. */
         *stack = (struct lt_stack){.next = list,
                                    .bottom = memory + shape->guard,
@@ -134,6 +134,7 @@ static void refill(struct lt_stack_list *mine, unsigned stack_class) {
         pool.dirty -= !stack->clean;
         put(mine, stack);
     }
+    pool.least = pool.dirty < pool.least ? pool.dirty : pool.least;
     lt_unlock(&pool.lock);
     if (mine->head)
         return;
@@ -168,15 +169,12 @@ void lt_stack_free(struct lt_worker *worker, struct lt_stack *stack) {
     lt_unlock(&pool.lock);
 }
 
-bool lt_stack_trim(void) {
-    struct lt_stack *batch[TRIM];
+/* Take up to `most` stacks with pages out of the depots, so that nobody gets one while its pages go. */
+static unsigned take_dirty(struct lt_stack **batch, unsigned most) {
     unsigned count = 0;
-    lt_lock(&pool.lock);
-    bool wanted = pool.dirty > DIRTY;
-    for (unsigned class = 0; wanted && class < LT_STACK_CLASSES; class ++) {
-        /* Dirty ones are taken out so that nobody gets one while its pages go. */
+    for (unsigned class = 0; class < LT_STACK_CLASSES; class ++) {
         struct lt_stack **link = &pool.depot[class].head;
-        while (*link && count < TRIM) {
+        while (*link && count < most) {
             if ((*link)->clean) {
                 link = &(*link)->next;
                 continue;
@@ -187,6 +185,19 @@ bool lt_stack_trim(void) {
         }
     }
     pool.dirty -= count;
+    return count;
+}
+
+bool lt_stack_trim(bool look) {
+    struct lt_stack *batch[TRIM];
+    lt_lock(&pool.lock);
+    if (look) {
+        /* What has lain idle all the time since the last look will hardly be missed. */
+        pool.spare = pool.least > DIRTY ? pool.least - DIRTY : 0;
+        pool.least = pool.dirty;
+    }
+    unsigned count = take_dirty(batch, pool.spare < TRIM ? pool.spare : TRIM);
+    pool.spare = count < TRIM ? 0 : pool.spare - count;
     lt_unlock(&pool.lock);
     for (unsigned i = 0; i < count; i++) {
         uintptr_t end = ((uintptr_t)batch[i]->top + 4095) & ~(uintptr_t)4095;
@@ -196,6 +207,7 @@ bool lt_stack_trim(void) {
     lt_lock(&pool.lock);
     for (unsigned i = 0; i < count; i++)
         put(&pool.depot[batch[i]->stack_class], batch[i]);
+    pool.least = pool.dirty < pool.least ? pool.dirty : pool.least;
     bool more = pool.dirty > DIRTY;
     lt_unlock(&pool.lock);
     return more;

@@ -36,8 +36,11 @@ struct lt_stack_list {
 struct lt_stack *lt_stack_new(struct lt_worker *worker, unsigned stack_class);
 void lt_stack_free(struct lt_worker *worker, struct lt_stack *stack);
 
-/** Give the pages of some idle stacks back to the system. True: there are more. */
-bool lt_stack_trim(void);
+/**
+ * Give the pages of some stacks back to the system that lay idle between the
+ * last two calls with `look`. True: more stacks than usual still have pages.
+ */
+bool lt_stack_trim(bool look);
 
 /** Bytes below `bottom` that fault. */
 size_t lt_stack_guard(unsigned stack_class);

@@ -67,6 +67,16 @@ void lt_thread_ready(struct lt_task *task) {
     lt_futex_wake(futex, 1);
 }
 
+__attribute__((noinline)) int lt_errno(void) {
+    __asm__ volatile("" ::: "memory");
+    return errno;
+}
+
+__attribute__((noinline)) void lt_errno_set(int value) {
+    __asm__ volatile("" ::: "memory");
+    errno = value;
+}
+
 uint32_t lt_threads_waiting(void) {
     return lt_load(&waiting, seq_cst);
 }

@@ -16,6 +16,11 @@ int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, voi
 /** lt_ready() of an ordinary thread. */
 void lt_thread_ready(struct lt_task *task);
 void lt_thread_yield(void);
+
+/** errno of the thread that calls now: compilers keep its address across a switch unless they cannot see it. */
+int lt_errno(void);
+void lt_errno_set(int value);
+
 /** How many ordinary threads wait in leat without a deadline. */
 uint32_t lt_threads_waiting(void);
 

@@ -72,6 +72,11 @@ void lt_enqueue(struct lt_worker *worker, struct lt_task *task) {
 }
 
 static void run_next(struct lt_worker *worker, struct lt_task *task) {
+    /* It will be switched to soon: have the top of its stack at hand. */
+    const char *stack = task->context;
+    __builtin_prefetch(stack);
+    __builtin_prefetch(stack + 64);
+    __builtin_prefetch(stack + 128);
     struct lt_task *displaced = lt_exchange(&worker->next, task, acq_rel);
     lt_store(&worker->next_stale, 0, relaxed);
     if (!displaced)
@@ -187,7 +192,7 @@ switch_to(struct lt_worker *worker, void **save, struct lt_annotation *from, str
 int lt_park(struct lt_task *self, void (*commit)(void *arg), void *arg) {
     if (lt_load(&self->kind, relaxed) == LT_THREAD)
         return lt_thread_park(self, 0, LEAT_FOREVER, commit, arg);
-    int kept = errno;
+    int kept = lt_errno();
     struct lt_worker *worker = self->worker;
     struct lt_task *next = pick_prepared(worker);
     worker->left = self;
@@ -196,7 +201,7 @@ int lt_park(struct lt_task *self, void (*commit)(void *arg), void *arg) {
     switch_to(worker, &self->context, &self->stack->annotation, next, false);
     lt_annotate_arrive(&self->stack->annotation);
     arrive(self->worker);
-    errno = kept;
+    lt_errno_set(kept);
     return self->wake_result;
 }
 
