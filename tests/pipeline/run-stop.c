@@ -363,7 +363,7 @@ static void run_stuck(const struct stuck_case *stuck) {
     world.sink_stuck = stuck->sink;
     world.plan.options.workers = 4;
     world.plan.options.grace = 100 * LEAT_MILLISECOND;
-    world.plan.options.deadline = stuck->deadline ? 100 * LEAT_MILLISECOND : 0;
+    world.plan.options.deadline = stuck->deadline ? 2 * LEAT_SECOND : 0;
     if (stuck->stage)
         world_stage(&world, &stage_stuck, 0);
     world.pipeline = lt_pipeline_new(&world.plan, &error);
