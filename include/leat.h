@@ -18,8 +18,10 @@
  *   value has been copied the call succeeds, whatever happened meanwhile.
  * - Everything may be called from tasks. What is marked "any thread" may also
  *   be called from ordinary threads, which then block as threads do.
- * - errno and _Thread_local variables belong to threads: their value is kept
- *   for a task across a blocking call of leat (errno) or not at all (the rest).
+ * - errno and _Thread_local variables belong to threads, and a task may move to
+ *   another thread in any blocking call. leat keeps errno's value for the task,
+ *   but compilers remember errno's address within a function: read it in a
+ *   function that was entered after the call, or before it.
  */
 #ifndef LEAT_H
 #define LEAT_H
@@ -106,7 +108,8 @@ struct leat_task_options {
  *
  * Returns 0, or -ENOMEM, -EINVAL (no scope and no runtime), -ESHUTDOWN (the
  * scope has been waited for). A cancelled scope still takes the task: its first
- * blocking call tells it.
+ * blocking call tells it. A task for which no stack can be had when its turn
+ * comes ends with -ENOMEM.
  *
  * A macro, because only the call itself knows its file and line, which every
  * report shows.
@@ -135,7 +138,7 @@ LEAT_API uint64_t leat_task_id(void);
 /** Bytes of stack that the calling task has left. */
 LEAT_API size_t leat_stack_left(void);
 
-/** Any thread. Write every task to `fd`: number, name, where it was spawned, what it waits for and since when. */
+/** Any thread. Write every task to `fd`: number, name, where it was spawned, what it waits for. */
 LEAT_API void leat_dump(int fd);
 
 /* ---------------------------------------------------------------- scopes */
@@ -149,8 +152,9 @@ struct leat_scope_options {
 
 /**
  * Open a scope within the current one and make it current: until it is closed
- * the caller, too, is subject to its cancellation and deadline.
- * `options` may be NULL. NULL when memory is short. Any thread.
+ * the caller, too, is subject to its cancellation and deadline. `options` may
+ * be NULL. Any thread, while a runtime is running. NULL when memory is short
+ * or no runtime is running.
  */
 LEAT_API struct leat_scope *leat_scope_open(const struct leat_scope_options *options);
 
