@@ -59,3 +59,12 @@ build_blocks() {
     echo "missing:$missing"
     [ -z "$missing" ]
 }
+
+@test "every file that the documents name exists" {
+    missing=
+    for path in $(grep -ohE '`(src|include|tests|docs|examples|bench|tools)/[A-Za-z0-9_./-]*`' "$root"/README.md "$root"/docs/*.md | tr -d '`' | sort -u); do
+        [ -e "$root/$path" ] || missing="$missing $path"
+    done
+    echo "missing:$missing"
+    [ -z "$missing" ]
+}
