@@ -6,9 +6,9 @@
  *     text N\n              followed by N bytes: match it
  *
  * and writes a line for each: "ok" or "error: …" for a pattern, the JSON array
- * or "failed: …" for a text. It gives the stage items without the pipeline.
+ * or "failed: …" for a text.
  */
-#include "stages/batch.h"
+#include "pipeline/batch.h"
 #include "stages/stages.h"
 
 #include <inttypes.h>
@@ -68,16 +68,21 @@ static void begin(struct session *session, size_t size, bool unicode) {
 
 static void match(struct session *session, size_t size) {
     char *text = read_bytes("", size);
-    if (session->stage) {
-        struct test_batch *batch = test_batch_new(text, size);
-        struct leat_error error;
-        if (lt_match_stage.process(session->stage, session->worker, test_batch(batch), &error))
-            abort();
-        test_batch_print(batch, stdout);
-        test_batch_free(batch);
-    } else {
+    struct leat_batch *batch = lt_batch_new(1, 1);
+    struct leat_item *item = batch ? leat_batch_add(batch) : NULL;
+    if (!item)
+        abort();
+    leat_item_set(batch, item, (struct leat_bytes){text, size}, "text");
+    struct leat_error error;
+    if (!session->stage)
         puts("no pattern");
-    }
+    else if (lt_match_stage.process(session->stage, session->worker, batch, &error))
+        abort();
+    else if (item->fate == LEAT_FAILED)
+        printf("failed: %.*s\n", (int)item->reason.size, item->reason.data);
+    else
+        printf("%.*s\n", (int)item->values[0].json.size, item->values[0].json.data);
+    lt_batch_free(batch);
     free(text);
 }
 

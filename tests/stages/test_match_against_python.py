@@ -300,6 +300,9 @@ a(?#com(ment)b
  
 a b
 a++b
+(ab{2})*+a
+(?:(a)b)*+a
+(?>\w+?\D){3}\W-
 a*+b
 a?+a
 (?>a+)b

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -106,7 +107,16 @@ func processText(text string) {
 	}
 }
 
-func megabytes(size func(index int, out *bytes.Buffer) int) float64 {
+func processorSeconds() float64 {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err)
+	}
+	return float64(used.Utime.Nano()+used.Stime.Nano()) / 1e9
+}
+
+func measure(name string, size func(index int, out *bytes.Buffer) int) {
+	used := processorSeconds()
 	begin := time.Now()
 	workers := runtime.GOMAXPROCS(0)
 	totals := make([]int, workers)
@@ -127,7 +137,8 @@ func megabytes(size func(index int, out *bytes.Buffer) int) float64 {
 	for _, total := range totals {
 		sum += total
 	}
-	return float64(sum) / 1e6 / time.Since(begin).Seconds()
+	fmt.Printf("%s %.1f MB/s\n", name, float64(sum)/1e6/time.Since(begin).Seconds())
+	fmt.Printf("%s-core %.1f MB/s\n", name, float64(sum)/1e6/(processorSeconds()-used))
 }
 
 func main() {
@@ -157,12 +168,12 @@ func main() {
 		}
 		return
 	}
-	fmt.Printf("match %.1f MB/s\n", megabytes(func(i int, out *bytes.Buffer) int {
+	measure("match", func(i int, out *bytes.Buffer) int {
 		process(inputs[i], out)
 		return len(inputs[i])
-	}))
-	fmt.Printf("match-text %.1f MB/s\n", megabytes(func(i int, _ *bytes.Buffer) int {
+	})
+	measure("match-text", func(i int, _ *bytes.Buffer) int {
 		processText(texts[i])
 		return len(texts[i])
-	}))
+	})
 }

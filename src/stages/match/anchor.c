@@ -236,7 +236,7 @@ static double further_chance(const struct run *run, uint32_t position) {
 }
 
 static void choose_conditions(struct run *run) {
-    static const double worthwhile = 0.85, quick = 1.0 / 90;
+    static const double worthwhile = 0.85, quick = 1.0 / 400;
     struct lt_trigger *trigger = &run->trigger;
     run->chance = 1;
     while (trigger->count < LT_MOST_CONDITIONS) {

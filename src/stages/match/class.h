@@ -17,6 +17,8 @@ struct lt_parser {
     struct lt_flags flags;
     bool foreign; /* give up */
     bool refers, atomic, was_caseless;
+    bool possessive; /* the quantifier just read is */
+    bool once_only;
     struct lt_node *nodes;
     size_t node_count;
     char *out; /* PCRE2's version; large enough for whatever is written */

@@ -104,12 +104,12 @@ static bool make_room(struct lt_finder *finder, size_t words) {
     return finder->marks;
 }
 
-void lt_finder_text(struct lt_finder *finder, struct leat_bytes text) {
+void lt_finder_text(struct lt_finder *finder, struct leat_bytes text, bool valid) {
     const struct lt_scan *scan = &finder->patterns->scan;
     finder->text = text;
-    finder->valid = lt_utf8_prefix(text.data, text.size) == text.size;
+    finder->valid = valid || lt_utf8_prefix(text.data, text.size) == text.size;
     finder->marked = finder->valid && scan->row_count && text.size <= LONGEST_MARKED &&
-                     make_room(finder, lt_scan_words(text.size) * scan->row_count);
+                     make_room(finder, lt_scan_stride(text.size) * scan->row_count);
     if (finder->marked)
         lt_scan_text(scan, text, finder->marks);
 }
@@ -121,7 +121,7 @@ struct lt_find lt_find_begin(struct lt_finder *finder, size_t pattern) {
         .attempt = {.text = finder->text},
     };
     if (finder->marked && find.pattern->row >= 0)
-        find.marks = finder->marks + lt_scan_words(finder->text.size) * (size_t)find.pattern->row;
+        find.marks = finder->marks + lt_scan_stride(finder->text.size) * (size_t)find.pattern->row;
     return find;
 }
 
@@ -145,13 +145,25 @@ static bool confirmed(const struct lt_anchor *anchor, struct leat_bytes text, si
     return false;
 }
 
-/** The first anchor from `at` on; the text's size if there is none. */
+/** The next word after `word` that has marks; `words` if none has. */
+static size_t next_filled(const uint64_t *filled, size_t word, size_t words) {
+    if (++word >= words)
+        return words;
+    size_t at = word / 64;
+    uint64_t bits = filled[at] & UINT64_MAX << (word % 64);
+    while (!bits)
+        if (++at == lt_scan_words(words))
+            return words;
+        else
+            bits = filled[at];
+    return at * 64 + (size_t)__builtin_ctzll(bits);
+}
+
+/** The first anchor from `at` on, which is in the text; the text's size if there is none. */
 static size_t next_anchor(const struct lt_find *find, size_t at) {
     struct leat_bytes text = find->attempt.text;
     size_t words = lt_scan_words(text.size);
     size_t word = at / 64;
-    if (word >= words)
-        return text.size;
     uint64_t marks = find->marks[word] & UINT64_MAX << (at % 64);
     for (;;) {
         for (; marks; marks &= marks - 1) {
@@ -159,7 +171,8 @@ static size_t next_anchor(const struct lt_find *find, size_t at) {
             if (confirmed(&find->pattern->anchor, text, place))
                 return place;
         }
-        if (++word == words)
+        word = next_filled(find->marks + words, word, words);
+        if (word == words)
             return text.size;
         marks = find->marks[word];
     }

@@ -2,7 +2,7 @@
 /**
  * All non-overlapping matches of several patterns in one text after another.
  *
- *     lt_finder_text(&finder, text);
+ *     lt_finder_text(&finder, text, false);
  *     for (size_t pattern = 0; pattern < set->count; pattern++) {
  *         struct lt_find find = lt_find_begin(&finder, pattern);
  *         int groups;
@@ -52,8 +52,8 @@ struct lt_finder {
 int lt_finder_open(struct lt_finder *finder, const struct lt_patterns *patterns, uint32_t match_limit);
 void lt_finder_close(struct lt_finder *finder);
 
-/** The text for the finds from now on; it must stay where it is. */
-void lt_finder_text(struct lt_finder *finder, struct leat_bytes text);
+/** The text for the finds from now on; it must stay where it is. `valid`: it is known to be UTF-8. */
+void lt_finder_text(struct lt_finder *finder, struct leat_bytes text, bool valid);
 
 /** One pattern's way through the text. */
 struct lt_find {

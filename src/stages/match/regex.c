@@ -6,6 +6,11 @@
  * matched by the interpreter, whose heap has a limit. A limit reached is an
  * error, never "no match".
  *
+ * Patterns with atomic groups, or groups with a possessive quantifier, are
+ * interpreted: the JIT of PCRE2 10.42 gets some of them wrong. It reports a group
+ * that took part only in an attempt that failed ("(ab{2})*+a" on "abbz a"), finds
+ * what is no match and overlooks matches, as the interpreter and Python show.
+ *
  * Rejected: pcre2_match() with PCRE2_ANCHORED at match time (the JIT knows that
  * option at compile time only, so that it would interpret); partial subjects
  * that end at the window's end (lookaheads, \b and $ would see another text).
@@ -44,8 +49,9 @@ static int check(struct leat_bytes pattern, bool unicode, pcre2_compile_context 
     return compiled ? 0 : wrong(pattern, code, offset, error);
 }
 
-static int compile_ways(struct lt_regex *regex, struct leat_bytes pattern, bool unicode, bool windows,
+static int compile_ways(struct lt_regex *regex, const struct lt_syntax *syntax, bool unicode, bool windows,
                         pcre2_compile_context *context, struct leat_error *error) {
+    struct leat_bytes pattern = syntax->pattern;
     for (int way = 0; way < LT_REGEX_WAYS; way++) {
         if (!windows && (way == LT_REGEX_ANCHORED || way == LT_REGEX_LIMITED))
             continue;
@@ -54,7 +60,7 @@ static int compile_ways(struct lt_regex *regex, struct leat_bytes pattern, bool 
         regex->codes[way] = compile(pattern, unicode, (enum lt_regex_way)way, context, &code, &offset);
         if (!regex->codes[way])
             return wrong(pattern, code, offset, error);
-        regex->compiled[way] = pcre2_jit_compile(regex->codes[way], PCRE2_JIT_COMPLETE) == 0;
+        regex->compiled[way] = !syntax->once_only && pcre2_jit_compile(regex->codes[way], PCRE2_JIT_COMPLETE) == 0;
     }
     pcre2_pattern_info(regex->codes[LT_REGEX_SEARCH], PCRE2_INFO_CAPTURECOUNT, &regex->groups);
     return 0;
@@ -72,7 +78,7 @@ static int open_checked(struct lt_regex *regex, struct leat_bytes written, bool 
     if (code)
         leat_fail(error, code, "out of memory");
     else
-        code = compile_ways(regex, syntax.pattern, unicode, anchor && anchor->count, context, error);
+        code = compile_ways(regex, &syntax, unicode, anchor && anchor->count, context, error);
     lt_syntax_close(&syntax);
     return code;
 }

@@ -230,7 +230,8 @@ static int process_item(struct match *match, struct lt_finder *finder, struct wr
         leat_item_fail(writer->batch, item, code, "%s", error.text);
         return 0;
     }
-    lt_finder_text(finder, text);
+    bool decoded = match->field && text.data != item->body.data; /* from JSON, which is UTF-8 or an error */
+    lt_finder_text(finder, text, decoded);
     for (size_t pattern = 0; pattern < match->patterns.count; pattern++) {
         struct lt_find find = lt_find_begin(finder, pattern);
         struct leat_bytes json;

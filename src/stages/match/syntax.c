@@ -265,7 +265,7 @@ static struct lt_node *group_of_any_kind(struct lt_parser *parser, int depth) {
     char name_end;
     const char *opening = group_opening(parser, &name_end);
     if (opening) {
-        parser->atomic |= strcmp(opening, "(?>") == 0;
+        parser->once_only |= strcmp(opening, "(?>") == 0;
         lt_parser_take(parser, strlen(opening));
         if (name_end && !copy_through(parser, name_end))
             return foreign(parser);
@@ -330,6 +330,7 @@ static bool quantifier(struct lt_parser *parser, uint32_t *least, uint32_t *most
     if (sign != '{')
         lt_parser_take(parser, 1);
     char suffix = parser->at < parser->size ? parser->pattern[parser->at] : 0;
+    parser->possessive = suffix == '+';
     parser->atomic |= suffix == '+';
     if (suffix == '?' || suffix == '+')
         lt_parser_take(parser, 1);
@@ -399,6 +400,7 @@ static struct lt_node *parse_sequence(struct lt_parser *parser, int depth) {
         uint32_t least, most;
         while (!parser->foreign && quantifier(parser, &least, &most)) {
             struct lt_node *repeat = new_node(parser, LT_NODE_REPEAT);
+            parser->once_only |= parser->possessive && node->kind != LT_NODE_CHARACTER;
             repeat->least = least;
             repeat->most = most;
             append(repeat, node);
@@ -450,7 +452,8 @@ int lt_syntax_open(struct lt_syntax *syntax, struct leat_bytes pattern, bool uni
         };
         syntax->root = parse(&parser);
         syntax->refers = parser.refers;
-        syntax->atomic = parser.atomic;
+        syntax->atomic = parser.atomic || parser.once_only;
+        syntax->once_only = parser.once_only;
         if (!syntax->root || (fold && parser.refers && parser.was_caseless))
             continue;
         syntax->pattern = (struct leat_bytes){parser.out, parser.out_size};

@@ -44,7 +44,8 @@ struct lt_node {
 struct lt_syntax {
     struct lt_node *root;      /* NULL: not followed; PCRE2 may do anything */
     bool refers;               /* backreferences or conditions: what is matched depends on what was matched */
-    bool atomic;               /* groups that do not give back */
+    bool atomic;               /* something does not give back */
+    bool once_only;            /* an atomic group, or one with a possessive quantifier */
     struct leat_bytes pattern; /* for PCRE2 */
     struct lt_node *nodes;     /* memory of all nodes */
     char *memory;              /* of the pattern */
