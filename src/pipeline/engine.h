@@ -83,6 +83,9 @@ struct lt_slot {
 /** How far a stop has gone. */
 enum lt_level { LT_RUNNING, LT_DRAINING, LT_DROPPING };
 
+/** Which limit of time the run has exceeded. */
+enum lt_late { LT_IN_TIME, LT_PAST_DEADLINE, LT_PAST_GRACE };
+
 /** A scope that a stop of its level cancels. */
 struct lt_reach {
     enum lt_level level;
@@ -168,7 +171,8 @@ struct lt_pipeline {
     _Atomic uint32_t asked;          /* by lt_pipeline_stop */
     _Atomic uint32_t returned_below; /* groups with a lower index process no more */
     _Atomic bool source_may_answer;  /* lt_snapshot.total may be asked for */
-    _Atomic bool broken, late, failed_to_start;
+    _Atomic bool broken, failed_to_start;
+    _Atomic uint32_t late; /* enum lt_late */
     bool sink_broken;
     struct leat_error error;
     struct lt_reach opening, reading;

@@ -312,7 +312,9 @@ static enum lt_outcome outcome(struct lt_pipeline *pipeline, int code, struct le
     if (lt_load(&pipeline->broken, acquire))
         return LT_BROKEN;
     if (lt_load(&pipeline->late, acquire)) {
-        leat_fail(error, -ETIMEDOUT, "the deadline passed; what was not delivered is with its source");
+        leat_fail(error, -ETIMEDOUT, "%s; what was not delivered is with its source",
+                  lt_load(&pipeline->late, acquire) == LT_PAST_DEADLINE ? "the deadline passed"
+                                                                        : "the grace after the stop was over");
         return LT_LATE;
     }
     bool never_ran = stopped && lt_load(&pipeline->source_line.since, acquire) == 0;

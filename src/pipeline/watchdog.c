@@ -187,7 +187,7 @@ static void *watch(void *argument) {
         leat_time now = lt_now();
         if (now >= deadline) {
             deadline = LEAT_FOREVER;
-            lt_store(&pipeline->late, true, release);
+            lt_store(&pipeline->late, LT_PAST_DEADLINE, release);
             lt_raise(pipeline, LT_DROPPING);
             continue;
         }
@@ -201,7 +201,8 @@ static void *watch(void *argument) {
             return NULL;
     }
     report_held(pipeline, stopped);
-    lt_store(&pipeline->late, true, release);
+    if (lt_load(&pipeline->late, relaxed) == LT_IN_TIME)
+        lt_store(&pipeline->late, LT_PAST_GRACE, release);
     lt_raise(pipeline, LT_DROPPING);
     last_call(pipeline);
     return NULL;

@@ -166,6 +166,26 @@ static void late(void **state) {
     world_run(&world, &report);
     assert_int_equal(report.outcome, LT_LATE);
     assert_int_equal(report.error.code, -ETIMEDOUT);
+    assert_string_equal(report.error.text, "the deadline passed; what was not delivered is with its source");
+    world_close(&world);
+}
+
+/* A drain that takes longer than the grace becomes a drop, and still ends properly. */
+static void past_its_grace(void **state) {
+    struct world world;
+    struct lt_report report;
+    (void)state;
+    world_open(&world, 1000);
+    world.plan.options.workers = 4;
+    world.plan.options.grace = 2 * LEAT_SECOND;
+    world.stop_at = 8;
+    world.stop_how = LT_STOP_DRAIN;
+    world_stage(&world, &stage_patient, 0);
+    world_run(&world, &report);
+    assert_int_equal(report.outcome, LT_LATE);
+    assert_string_equal(report.error.text,
+                        "the grace after the stop was over; what was not delivered is with its source");
+    assert_int_equal(report.last.counts.returned, report.last.counts.in);
     world_close(&world);
 }
 
@@ -418,6 +438,7 @@ int main(void) {
         cmocka_unit_test(stopped_before_it_began),
         cmocka_unit_test(stopped_while_opening),
         cmocka_unit_test(late),
+        cmocka_unit_test(past_its_grace),
         cmocka_unit_test(in_time),
         cmocka_unit_test(broken_source),
         cmocka_unit_test(source_that_gives_nothing),
