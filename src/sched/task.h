@@ -70,7 +70,6 @@ struct lt_task {
 
     /* An ordinary thread sleeps here. */
     _Atomic uint32_t futex;
-    bool counted; /* among the threads that wait for good */
     uint64_t random;
     struct lt_annotation annotation; /* of a thread; a task's is its stack's */
 };

@@ -37,33 +37,50 @@ struct lt_task *lt_thread_self(void) {
     return thread_record ? thread_record : thread_new();
 }
 
+/*
+ * What the word says that a thread sleeps on. A thread that waits without a
+ * deadline cannot act: the deadlock check wants to know. It counts itself, but
+ * only while nobody has woken it; the waker takes it off the count before it
+ * lets it go, for from then on it can act, whenever it will run.
+ */
+enum { ASLEEP = 0, WOKEN = 1, COUNTED = 2 };
+
+static uint32_t fall_asleep(struct lt_task *self, leat_time deadline) {
+    if (deadline != LEAT_FOREVER)
+        return ASLEEP;
+    lt_fetch_add(&waiting, 1, seq_cst);
+    uint32_t word = ASLEEP;
+    if (lt_cas(&self->futex, &word, COUNTED, acq_rel))
+        return COUNTED;
+    lt_fetch_sub(&waiting, 1, seq_cst);
+    return WOKEN;
+}
+
 int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, void (*commit)(void *arg), void *arg) {
-    /* A thread that waits without a deadline cannot act: the deadlock check wants to know. */
-    self->counted = deadline == LEAT_FOREVER;
-    if (self->counted)
-        lt_fetch_add(&waiting, 1, seq_cst);
+    uint32_t asleep = fall_asleep(self, deadline);
     if (commit)
         commit(arg);
-    while (!lt_load(&self->futex, acquire)) {
-        if (lt_futex_wait(&self->futex, 0, deadline) != -ETIMEDOUT)
+    while (lt_load(&self->futex, acquire) != WOKEN) {
+        if (lt_futex_wait(&self->futex, asleep, deadline) != -ETIMEDOUT)
             continue;
         if (lt_fire(self, token, -ETIMEDOUT))
             break;
         /* Somebody else won, and the wake-up is on its way. */
         deadline = LEAT_FOREVER;
     }
-    lt_store(&self->futex, 0, relaxed);
+    lt_store(&self->futex, ASLEEP, relaxed);
     lt_store(&self->wait, LT_WAIT_NOTHING, relaxed);
     return self->wake_result;
 }
 
 void lt_thread_ready(struct lt_task *task) {
-    /* The waker takes it off the count, for the thread can act from now on, whenever it will run. */
-    if (task->counted)
-        lt_fetch_sub(&waiting, 1, seq_cst);
-    /* The thread may be gone as soon as it sees the store; the wake-up then meets nobody. */
+    /* The thread may be gone as soon as it sees the change; the wake-up then meets nobody. */
     _Atomic uint32_t *futex = &task->futex;
-    lt_store(futex, 1, release);
+    uint32_t word = ASLEEP;
+    if (!lt_cas(futex, &word, WOKEN, acq_rel)) {
+        lt_fetch_sub(&waiting, 1, seq_cst);
+        lt_store(futex, WOKEN, release);
+    }
     lt_futex_wake(futex, 1);
 }
 

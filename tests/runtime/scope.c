@@ -180,6 +180,7 @@ static int one_cause_of_many(void *arg) {
         for (int k = 0; k < 4; k++)
             lt_store(&rivals[k].go, true, release);
         int cause = leat_scope_wait(scope);
+        equal(leat_scope_wait(helpers), 0); /* they use the scope */
         check(cause <= -10 && cause >= -13);
         equal(leat_scope_cause(scope), cause);
         equal(leat_scope_close(scope), cause);
@@ -222,6 +223,8 @@ static int interlocked(void *arg) {
         struct knot knots[4] = {{a, b}, {b, a}, {a, b}, {b, a}};
         for (int k = 0; k < 4; k++)
             leat_go(knots[k].mine, cancel_other, &knots[k]);
+        equal(leat_scope_wait(b), -ECANCELED);
+        equal(leat_scope_wait(a), -ECANCELED); /* its tasks use b */
         equal(leat_scope_close(b), -ECANCELED);
         equal(leat_scope_close(a), -ECANCELED);
     }

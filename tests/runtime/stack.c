@@ -9,7 +9,7 @@
 /* ---------------------------------------------------------------- classes */
 
 static __attribute__((noinline)) size_t descend(size_t depth) {
-    volatile char room[256];
+    volatile char room[1024];
     room[depth % sizeof room] = 1;
     return depth ? descend(depth - 1) + (size_t)room[depth % sizeof room] : 0;
 }
@@ -21,14 +21,14 @@ static int left(void *arg) {
 
 static int go_deep(void *arg) {
     (void)arg;
-    enum { DEPTH = 100000 }; /* some 30 MiB */
+    enum { DEPTH = 30000 }; /* some 30 MiB */
     equal(descend(DEPTH), DEPTH);
     return 0;
 }
 
 static int go_less_deep(void *arg) {
     (void)arg;
-    equal(descend(1500), 1500);
+    equal(descend(500), 500);
     return 0;
 }
 
@@ -201,7 +201,7 @@ static int memory_returns(void *arg) {
 
 static int touch_deep(void *arg) {
     (void)arg;
-    descend(150);
+    descend(30);
     return leat_yield();
 }
 
