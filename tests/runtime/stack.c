@@ -44,7 +44,9 @@ static int classes(void *arg) {
     leat_go_with(scope, go_less_deep, NULL, &options);
     leat_go_with(scope, go_deep, NULL, &deep);
     equal(leat_scope_close(scope), 0);
-    check(usual > 48 * 1024 && usual <= 128 * 1024);
+    /* A sanitizer needs more for its own frames. */
+    size_t factor = THREAD_SANITIZER || ADDRESS_SANITIZER ? 4 : 1;
+    check(usual > 48 * 1024 && usual <= factor * 64 * 1024);
     check(large > 900 * 1024 && large <= 1024 * 1024);
     check(compute > 255u << 20 && compute <= 256u << 20);
     return 0;
@@ -183,7 +185,7 @@ static size_t start_and_park(size_t count) {
 /* All of them have a stack at once; with a mapping or two for each this exceeds vm.max_map_count. */
 static int many_started(void *arg) {
     (void)arg;
-    start_and_park(scaled(100000));
+    start_and_park(THREAD_SANITIZER ? 4000 : scaled(100000)); /* ThreadSanitizer knows 8128 stacks at most */
     return 0;
 }
 
@@ -193,6 +195,8 @@ static int memory_returns(void *arg) {
     leat_sleep(100 * LEAT_MILLISECOND);
     size_t before = resident();
     size_t peak = start_and_park(scaled(30000));
+    if (THREAD_SANITIZER || ADDRESS_SANITIZER)
+        return 0; /* they keep memory of their own for what was touched */
     for (int i = 0; i < 100 && resident() > before + (peak - before) / 2; i++)
         leat_sleep(50 * LEAT_MILLISECOND);
     check(resident() <= before + (peak - before) / 2);
