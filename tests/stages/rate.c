@@ -32,6 +32,17 @@ static void test_pace(void **state) {
     harness_free(&outcome);
 }
 
+/* Without --burst the bucket has room for some items, and still the first ones wait like all others. */
+static void test_begins_without_a_burst(void **state) {
+    (void)state;
+    struct outcome outcome;
+    leat_time start = leat_now();
+    process(&outcome, "1k/s", 0, 100);
+    assert_true(leat_now() - start >= 98 * LEAT_MILLISECOND);
+    assert_int_equal(outcome.code, 0);
+    harness_free(&outcome);
+}
+
 /* A rate at which a second item would take an hour lets the burst pass. */
 static void test_burst(void **state) {
     (void)state;
@@ -84,6 +95,7 @@ static void test_errors(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_begins_without_a_burst),
         cmocka_unit_test(test_burst),
         cmocka_unit_test(test_can_be_cut_short),
         cmocka_unit_test(test_errors),
