@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 SEED = int(os.environ.get("MATCH_SEED", "20240229"))
-TEXTS = int(os.environ.get("MATCH_TEXTS", "120"))
+TEXTS = int(os.environ.get("MATCH_TEXTS", "60"))
 
 PATTERNS = r"""
 [A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}
@@ -401,7 +401,7 @@ def random_text(generator):
         return "".join(generator.choice(alphabet) for _ in range(length))
     if kind < 0.55:
         alphabet = generator.choice(ALPHABETS)
-        runs = (generator.choice(alphabet) * generator.choice((1, 2, 5, 40, 70)) for _ in range(length // 6 + 1))
+        runs = (generator.choice(alphabet) * generator.choice((1, 2, 5, 40, 70)) for _ in range(length // 20 + 1))
         return "".join(runs)
     if kind < 0.9:
         words = (generator.choice(WORDS) + generator.choice(GLUE) for _ in range(length // 4 + 1))

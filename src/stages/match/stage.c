@@ -170,6 +170,52 @@ static inline int reserve(struct writer *writer, size_t size) {
     return (size_t)(writer->end - writer->at) >= size ? 0 : next_chunk(writer, size);
 }
 
+enum { STEP = 16 };
+typedef uint8_t step __attribute__((vector_size(STEP)));
+typedef uint64_t halves __attribute__((vector_size(STEP)));
+
+/**
+ * Copy text that needs no escaping; false if some of it does. In steps that go
+ * beyond the end of what is asked for, up to `end`: there is room for one more.
+ */
+static inline bool copy_plain(char *to, struct leat_bytes text, const char *end) {
+    size_t at = 0;
+    for (; at < text.size && (size_t)(end - text.data) >= at + STEP; at += STEP) {
+        step bytes;
+        memcpy(&bytes, text.data + at, STEP);
+        memcpy(to + at, &bytes, STEP);
+        halves special = (halves)((bytes < 0x20) | (bytes == '"') | (bytes == '\\'));
+        if (special[0] | special[1]) {
+            for (size_t i = at; i < text.size && i < at + STEP; i++)
+                if ((unsigned char)text.data[i] < 0x20 || text.data[i] == '"' || text.data[i] == '\\')
+                    return false;
+        }
+    }
+    for (; at < text.size; at++) {
+        if ((unsigned char)text.data[at] < 0x20 || text.data[at] == '"' || text.data[at] == '\\')
+            return false;
+        to[at] = text.data[at];
+    }
+    return true;
+}
+
+/** A part of the finder's text as a JSON string, with room for three bytes more. */
+static int write_string(struct writer *writer, const struct lt_finder *finder, struct leat_bytes text) {
+    const char *end = finder->text.data + finder->text.size;
+    if (reserve(writer, text.size + STEP + 5))
+        return -ENOMEM;
+    if (finder->valid && copy_plain(writer->at + 1, text, end)) {
+        writer->at[0] = '"';
+        writer->at[text.size + 1] = '"';
+        writer->at += text.size + 2;
+        return 0;
+    }
+    if (reserve(writer, lt_json_encoded_room(text.size) + 3))
+        return -ENOMEM;
+    writer->at += lt_json_encode(text, writer->at);
+    return 0;
+}
+
 /** Groups 1 … `groups` of the match that the finder holds, or the whole match. `taken` as lt_find_next gave it. */
 static int write_match(struct writer *writer, const struct lt_finder *finder, uint32_t groups, uint32_t taken) {
     const size_t *ovector = finder->matcher.ovector;
@@ -180,11 +226,13 @@ static int write_match(struct writer *writer, const struct lt_finder *finder, ui
             text.data += ovector[2 * group];
             text.size = ovector[2 * group + 1] - ovector[2 * group];
         }
-        if (reserve(writer, lt_json_encoded_room(text.size) + 4))
-            return -ENOMEM;
-        if (groups > 1 && group == 1)
+        if (groups > 1 && group == 1) {
+            if (reserve(writer, 1))
+                return -ENOMEM;
             *writer->at++ = '[';
-        writer->at += lt_json_encode(text, writer->at);
+        }
+        if (write_string(writer, finder, text))
+            return -ENOMEM;
         if (groups > 1 && group == groups)
             *writer->at++ = ']';
         *writer->at++ = ',';
