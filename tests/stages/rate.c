@@ -94,10 +94,8 @@ static void test_errors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pace),
-        cmocka_unit_test(test_begins_without_a_burst),
-        cmocka_unit_test(test_burst),
-        cmocka_unit_test(test_can_be_cut_short),
+        cmocka_unit_test(test_pace),   cmocka_unit_test(test_begins_without_a_burst),
+        cmocka_unit_test(test_burst),  cmocka_unit_test(test_can_be_cut_short),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
