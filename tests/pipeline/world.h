@@ -45,7 +45,7 @@ struct world {
     /* the book */
     struct book *book;
     _Atomic uint64_t wrong, next_expected, in_flight, most_in_flight, bytes_in_flight, most_bytes_in_flight;
-    _Atomic uint64_t stage_calls, workers_seen, out_of_order, opened, closed, reads, writes;
+    _Atomic uint64_t stage_calls, workers_seen, broken_calls, out_of_order, opened, closed, reads, writes;
     /* the sink's confirmer */
     struct leat_scope *scope;
     struct leat_chan *later;
@@ -58,7 +58,8 @@ struct world {
 
 extern const struct leat_source_type world_source;
 extern const struct leat_sink_type world_sink, world_dead_sink;
-/* Fails every 7th id; filters every 5th; sleeps for a random moment; fails after 10 batches; never comes back. */
+/* Fails every 7th id; filters every 5th; sleeps for a random moment; fails at its 10th batch, only then; never comes
+ * back. */
 extern const struct leat_stage_type stage_seventh, stage_fifth, stage_nap, stage_broken, stage_stuck, stage_patient;
 
 void world_open(struct world *world, uint64_t total);
