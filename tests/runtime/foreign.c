@@ -213,12 +213,15 @@ static void *wait_in_scope(void *arg) {
     return NULL;
 }
 
+static int join(void *thread) {
+    return -pthread_join(*(pthread_t *)thread, NULL);
+}
+
 static int scope_of_a_thread(void *arg) {
     (void)arg;
     struct leat_chan *chan = leat_chan_new(1, 0);
     pthread_t thread = start(wait_in_scope, chan);
-    equal(leat_sleep(5 * LEAT_MILLISECOND), 0);
-    pthread_join(thread, NULL);
+    equal(leat_block(join, &thread), 0); /* the deadline needs a worker that is free */
     leat_chan_free(chan);
     return 0;
 }
