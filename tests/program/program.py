@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of the program from outside share: running it under a time limit, its last line, and TAP."""
+import inspect
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import traceback
+
+LEAT = os.environ.get("LEAT", "leat")
+LIMIT = 60  # seconds for one run of the program: what takes longer hangs
+LAST_LINE = re.compile(
+    r"^leat: (\d+) in = (\d+) delivered \+ (\d+) filtered \+ (\d+) failed (?:\([^)]*\) )?\+ (\d+) returned, in ", re.M)
+# A sanitizer's own memory and address space are no matter of these tests.
+SANITIZED = os.path.exists(LEAT) and b"__asan_init" in open(LEAT, "rb").read()
+
+
+class Run:
+    """A finished run: code, out, err, and the counts of the last line."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err_bytes = code, out, err
+        self.err = err.decode(errors="backslashreplace")
+        found = LAST_LINE.findall(self.err)
+        self.counts = None
+        if found:
+            self.counts = dict(zip(("in", "delivered", "filtered", "failed", "returned"), map(int, found[-1])))
+
+    def __str__(self):
+        return f"exit code {self.code}\n{self.err[-3000:]}"
+
+    def check(self, code, said=()):
+        """The exit code, the words that standard error must have, counts that balance if there are any."""
+        assert self.code == code, f"expected exit code {code}, got {self}"
+        for words in [said] if isinstance(said, str) else said:
+            assert words in self.err, f"nobody said {words!r}: {self}"
+        if self.counts:
+            self.balanced()
+        return self
+
+    def balanced(self):
+        assert self.counts, f"no last line: {self}"
+        fates = sum(self.counts[fate] for fate in ("delivered", "filtered", "failed", "returned"))
+        assert self.counts["in"] == fates, f"unbalanced: {self}"
+        return self
+
+    def counted(self, **expected):
+        self.balanced()
+        for name, number in expected.items():
+            assert self.counts[name] == number, f"expected {number} {name}: {self}"
+        return self
+
+
+def end(process, limit=LIMIT):
+    """Wait for a process started by `start` and return its Run; one that hangs is killed and fails the test."""
+    try:
+        out, err = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"hangs: {process.args}\n{(err or b'')[-3000:].decode(errors='replace')}") from None
+    return Run(process.returncode, out or b"", err or b"")
+
+
+def start(*words, limits=(), **options):
+    """Start the program; `limits` are pairs for setrlimit."""
+    def prepare():
+        for what, most in limits:
+            resource.setrlimit(what, (most, most))
+
+    options.setdefault("stdin", subprocess.DEVNULL)
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.PIPE)
+    return subprocess.Popen([LEAT, *map(lambda word: word if isinstance(word, bytes) else str(word), words)],
+                            preexec_fn=prepare if limits else None, **options)
+
+
+def leat(*words, limit=LIMIT, data=None, **options):
+    """Run the program to its end; `data` is its standard input."""
+    if data is None:
+        return end(start(*words, **options), limit)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        return end(start(*words, stdin=file, **options), limit)
+
+
+def lines_of(path):
+    with open(path, "rb") as file:
+        return file.read().split(b"\n")[:-1]
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def run_tests(module):
+    """Run the functions of a test program whose names begin with test_, each in a folder of its own. TAP."""
+    tests = [value for name, value in vars(module).items() if name.startswith("test_") and inspect.isfunction(value)]
+    chosen = [test for test in tests if not sys.argv[1:] or any(word in test.__name__ for word in sys.argv[1:])]
+    print(f"1..{len(chosen)}", flush=True)
+    failed = 0
+    for number, test in enumerate(chosen, 1):
+        name = test.__doc__.split("\n")[0].rstrip(".").replace("#", "\\#")
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            try:
+                test()
+                print(f"ok {number} - {name}", flush=True)
+            except Exception:  # whatever goes wrong is this test's failure
+                failed += 1
+                print(f"not ok {number} - {name}")
+                print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="", flush=True)
+            os.chdir("/")
+    return 1 if failed else 0
