@@ -15,6 +15,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#if defined(LEAT_VALGRIND)
+#include <valgrind/valgrind.h>
+#endif
+
 /* Linux 6.13; glibc 2.36 does not know the name. */
 enum { GUARD_INSTALL = 102 };
 
@@ -79,10 +83,19 @@ void lt_unreserve(void *memory, size_t size) {
     munmap(memory, size);
 }
 
+/* It complains of system calls that it does not know. */
+static bool on_valgrind(void) {
+#if defined(LEAT_VALGRIND)
+    return RUNNING_ON_VALGRIND;
+#else
+    return false;
+#endif
+}
+
 /* Markers for many pieces in one system call, which halves their price. False: the kernel does not know how. */
 static bool guard_at_once(char *memory, size_t size, size_t stride, unsigned count) {
     struct iovec pieces[LT_GUARDS];
-    if (count > LT_GUARDS)
+    if (count > LT_GUARDS || on_valgrind())
         return false;
     for (unsigned i = 0; i < count; i++)
         pieces[i] = (struct iovec){memory + i * stride, size};
