@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 SEED = int(os.environ.get("MATCH_SEED", "20240229"))
-TEXTS = int(os.environ.get("MATCH_TEXTS", "60"))
+TEXTS = int(os.environ.get("MATCH_TEXTS", "300"))
 
 PATTERNS = r"""
 [A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}
@@ -313,7 +313,7 @@ a?+a
 (a+)(b+)?
 (?:(a)|b)*
 (?:(a)|(b)|(c))*
-(?:(\d)|(\w))+@
+(?:(\d)|([a-z]))+@
 (^|\s)#(\w+)
 (?:^|[^\w])@(\w{1,15})
 (?:\A|,)x

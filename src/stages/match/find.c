@@ -107,8 +107,8 @@ static bool make_room(struct lt_finder *finder, size_t words) {
 void lt_finder_text(struct lt_finder *finder, struct leat_bytes text, bool valid) {
     const struct lt_scan *scan = &finder->patterns->scan;
     finder->text = text;
-    finder->valid = valid || lt_utf8_prefix(text.data, text.size) == text.size;
-    finder->marked = finder->valid && scan->row_count && text.size <= LONGEST_MARKED &&
+    finder->valid = valid || text.size == 0 || lt_utf8_prefix(text.data, text.size) == text.size;
+    finder->marked = finder->valid && scan->row_count && text.size > 0 && text.size <= LONGEST_MARKED &&
                      make_room(finder, lt_scan_stride(text.size) * scan->row_count);
     if (finder->marked)
         lt_scan_text(scan, text, finder->marks);
