@@ -137,6 +137,7 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
     if (plan->source->finish && plan->source->finish(pipeline->source, batches, count, &error) < 0)
         lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
     for (size_t b = 0; b < count; b++) {
+        lt_fetch_sub(&pipeline->tally.bytes_held, batches[b]->bytes, relaxed);
         lt_batch_reset(batches[b]);
         lt_slot_move(batches[b], LT_FREE, 0);
         leat_send(pipeline->free_batches, &batches[b]);

@@ -14,6 +14,9 @@
  *   start. Every channel but those between the groups has room for all of them,
  *   so that no confirmation and no free batch ever waits, and the window that
  *   restores the order needs no more places than there are batches.
+ * - A batch has one item at least, and one item may be larger than any limit of a
+ *   batch. So the source also waits while lt_pipeline.most_in_flight bytes or more
+ *   are on their way: they are exceeded by one batch at most.
  * - A batch that was read comes to the acknowledge task exactly once, whatever
  *   happens; only there (and, for what a broken sink left, in lt_settle) are
  *   fates counted and is the source told.
@@ -129,6 +132,7 @@ struct lt_errors {
 
 struct lt_tally {
     _Atomic uint64_t in, delivered, filtered, failed, returned, bytes_in, bytes_out;
+    _Atomic uint64_t bytes_held; /* read and not settled yet */
 };
 
 struct lt_pipeline {
@@ -146,6 +150,9 @@ struct lt_pipeline {
     size_t group_count;
     struct lt_slot *slots;
     size_t slot_count;
+    struct leat_batch **spare; /* free ones that the source task has taken; its own */
+    size_t spare_count;
+    uint64_t most_in_flight; /* bytes: read on only below it */
     struct leat_chan *free_batches, *to_sink, *confirmed;
     struct lt_order order;
 

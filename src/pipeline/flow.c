@@ -57,8 +57,23 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     lt_store(&slot->position, batch->items[0].position, relaxed);
     lt_store(&slot->id, batch->items[0].id, relaxed);
     lt_line_add(&pipeline->source_line, batch->count);
+    lt_fetch_add(&tally->bytes_held, batch->bytes, relaxed);
     lt_fetch_add(&tally->bytes_in, batch->bytes, release);
     lt_fetch_add(&tally->in, batch->count, release);
+}
+
+/** A batch to read into, once what is on its way leaves room. NULL: stopped meanwhile. */
+static struct leat_batch *free_batch(struct lt_pipeline *pipeline) {
+    for (;;) {
+        bool room = lt_load(&pipeline->tally.bytes_held, relaxed) < pipeline->most_in_flight;
+        if (room && pipeline->spare_count > 0)
+            return pipeline->spare[--pipeline->spare_count];
+        /* Every settled batch comes this way: none is waited for that could not come. */
+        struct leat_batch *batch;
+        if (leat_recv(pipeline->free_batches, &batch) < 0)
+            return NULL;
+        pipeline->spare[pipeline->spare_count++] = batch;
+    }
 }
 
 /** Read one batch. True: there may be more. */
@@ -89,9 +104,9 @@ int lt_source_task(void *argument) {
     if (!more)
         lt_break(pipeline, pipeline->plan->from.spelling, &(struct leat_error){-ENOMEM, "out of memory"}, LT_DRAINING);
     while (more) {
-        struct leat_batch *batch;
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
-        if (lt_level(pipeline) != LT_RUNNING || leat_recv(pipeline->free_batches, &batch) < 0)
+        struct leat_batch *batch = lt_level(pipeline) == LT_RUNNING ? free_batch(pipeline) : NULL;
+        if (!batch)
             break;
         lt_slot_take(batch, LT_READING, 0, line);
         more = read_batch(pipeline, batch);

@@ -103,6 +103,7 @@ static void set_limits(struct lt_pipeline *pipeline) {
         share = LT_LEAST_BYTES;
     if (pipeline->most_bytes > share)
         pipeline->most_bytes = share;
+    pipeline->most_in_flight = share * pipeline->slot_count;
 }
 
 static struct leat_chan *make_channel(const char *name, size_t capacity) {
@@ -113,10 +114,11 @@ static bool make_batches(struct lt_pipeline *pipeline) {
     pipeline->slot_count = batches_needed(pipeline);
     set_limits(pipeline);
     pipeline->slots = calloc(pipeline->slot_count, sizeof(struct lt_slot));
+    pipeline->spare = calloc(pipeline->slot_count, sizeof(struct leat_batch *));
     pipeline->free_batches = make_channel("free batches", pipeline->slot_count);
     pipeline->confirmed = make_channel("confirmed", pipeline->slot_count);
     pipeline->to_sink = make_channel("sink", LT_SINK_QUEUE);
-    if (!pipeline->slots || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink)
+    if (!pipeline->slots || !pipeline->spare || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink)
         return false;
     for (size_t s = 0; s < pipeline->slot_count; s++) {
         struct lt_slot *slot = &pipeline->slots[s];
@@ -186,6 +188,7 @@ void lt_pipeline_free(struct lt_pipeline *pipeline) {
     leat_chan_free(pipeline->to_sink);
     leat_chan_free(pipeline->dead_confirmed);
     free(pipeline->slots);
+    free(pipeline->spare);
     free(pipeline->groups);
     free(pipeline->stages);
     pthread_mutex_destroy(&pipeline->mutex);
