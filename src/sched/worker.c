@@ -139,26 +139,33 @@ static struct lt_task *pick(struct lt_worker *worker) {
 
 static void task_entry(void);
 
-/* Give a task that has not run its stack. False: no memory, and the task has ended with -ENOMEM. */
+/* Give a task that has not run its stack. False: no memory. */
 static bool prepare(struct lt_worker *worker, struct lt_task *task) {
     if (task->context)
         return true;
     task->stack = lt_stack_new(worker, task->stack_class);
-    if (task->stack) {
-        task->context = lt_context_new(task->stack->bottom, task->stack->top, task_entry);
+    if (!task->stack)
+        return false;
+    task->context = lt_context_new(task->stack->bottom, task->stack->top, task_entry);
+    return true;
+}
+
+/* On the worker's own stack: its end may wake any task, also the one that was about to wait when it was picked. */
+static bool prepare_or_end(struct lt_worker *worker, struct lt_task *task) {
+    if (prepare(worker, task))
         return true;
-    }
     lt_scope_task_ends(task, -ENOMEM);
     lt_task_free(worker, task);
     return false;
 }
 
+/* NULL, too, when the task picked can have no stack: it is left to the worker's own stack. */
 static struct lt_task *pick_prepared(struct lt_worker *worker) {
-    for (;;) {
-        struct lt_task *task = pick(worker);
-        if (!task || prepare(worker, task))
-            return task;
-    }
+    struct lt_task *task = pick(worker);
+    if (!task || prepare(worker, task))
+        return task;
+    push(lt_the_runtime(), worker, task);
+    return NULL;
 }
 
 /* What must happen as soon as the stack that was left is no longer in use. */
@@ -273,8 +280,10 @@ static void task_entry(void) {
             self = inherit(worker, self, next);
             continue;
         }
-        if (next && !prepare(worker, next))
+        if (next && !prepare(worker, next)) {
+            push(lt_the_runtime(), worker, next);
             next = NULL;
+        }
         worker->left = NULL;
         worker->commit = bury;
         worker->commit_arg = self;
@@ -386,7 +395,7 @@ static struct lt_task *find(struct lt_runtime *runtime, struct lt_worker *worker
             task = lt_ring_pop(&worker->ring);
         if (!task && runtime->worker_count > 1)
             task = search(runtime, worker);
-        if (task && prepare(worker, task)) {
+        if (task && prepare_or_end(worker, task)) {
             end_search(runtime, worker);
             return task;
         }
