@@ -313,14 +313,16 @@ static struct lt_task *expired(struct lt_runtime *runtime, struct lt_worker *wor
     return list;
 }
 
-/* What came from outside: injected tasks, timers, descriptors. */
+/* What came from outside: injected tasks, timers, descriptors. Due timers do not wait until nothing is injected. */
 static struct lt_task *from_outside(struct lt_runtime *runtime, struct lt_worker *worker) {
     size_t share = lt_load(&runtime->injection.count, relaxed) / runtime->worker_count + 1;
     size_t most = (LT_RING_SLOTS - lt_ring_count(&worker->ring)) / 2 + 1;
     struct lt_task *task = lt_injection_take(&runtime->injection, &worker->ring, share < most ? share : most);
-    if (task)
-        return task;
     struct lt_task *list = expired(runtime, worker);
+    if (task) {
+        lt_ready_list(list);
+        return task;
+    }
     if (!list && lt_load(&runtime->descriptor_waits, relaxed))
         list = lt_poll(0);
     return list ? queue_list(runtime, worker, list) : NULL;
