@@ -97,6 +97,6 @@ exported() {
     flags=$(pkg-config --static --cflags --libs leat | sed 's/-lleat/-l:libleat.a/')
     # shellcheck disable=SC2086
     cc -Wall -Wextra -Werror $LEAT_CFLAGS "$BATS_FILE_TMPDIR/sum.c" -o sum $flags
-    ! readelf -d sum | grep -F libleat
+    [ -z "$(readelf -d sum | grep -F libleat)" ]
     [ "$(./sum)" = "$(pkg-config --modversion leat) 0 5050" ]
 }
