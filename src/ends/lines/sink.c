@@ -9,6 +9,9 @@
  * - A file is written in place, not beside and renamed: what was confirmed must
  *   be in the file, also after a crash. It is emptied at the first write, so
  *   that a run that could not start leaves it alone.
+ * - A line that is cut off spoils no other one: what a full disk took of a write
+ *   is taken back, and --append ends a last line that has no end (a killed
+ *   process leaves such a one) before it adds to it.
  * - Files are written in leat_block(). Everything else is written without
  *   waiting and then waited for, so that a reader that stands still holds up
  *   this task alone; the flags of the descriptor, which others share, stay.
@@ -38,7 +41,7 @@ struct lines {
     int fd;
     char delimiter;
     bool regular;
-    bool emptied;      /* or not to be emptied */
+    bool begun;        /* emptied, or its last line ended, or not to be prepared */
     bool cannot_try;   /* lt_write_now() does not work here */
     uint64_t written;  /* items whose bytes are out */
     uint64_t buffered; /* items in the buffer */
@@ -74,7 +77,7 @@ static int open_file(struct lines *lines, const struct leat_segment *segment, st
     if (lines->fd < 0 || fstat(lines->fd, &status) < 0)
         return leat_fail(error, -errno, "%s: cannot open for writing: %s", lines->name, strerror(errno));
     lines->regular = S_ISREG(status.st_mode);
-    lines->emptied = is_standard || lines->settings.append || !lines->regular;
+    lines->begun = is_standard || !lines->regular;
     if (lines->settings.sync && !lines->regular)
         return leat_fail(error, -EINVAL, "%s: --sync needs a file", lines->name);
     if (lines->regular && lt_lines_open_as(lines->fd, O_RDONLY))
@@ -125,22 +128,66 @@ struct writing {
     size_t size;
 };
 
-static int write_file(void *arg) {
-    struct writing *writing = arg;
-    struct lines *lines = writing->lines;
-    if (!lines->emptied && ftruncate(lines->fd, 0) < 0)
-        return -errno;
-    lines->emptied = true;
-    while (writing->size > 0) {
-        ssize_t count = write(lines->fd, writing->data, writing->size);
+/* `*written`: bytes that the system has taken, also when it fails. */
+static int write_all(int fd, const char *data, size_t size, size_t *written) {
+    for (*written = 0; *written < size;) {
+        ssize_t count = write(fd, data + *written, size - *written);
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
             return -errno;
-        writing->data += count;
-        writing->size -= (size_t)count;
+        *written += (size_t)count;
     }
     return 0;
+}
+
+/* The descriptor is open for writing only: another one looks at the last byte. */
+static int end_last_line(const struct lines *lines) {
+    struct stat status;
+    char last = lines->delimiter;
+    if (fstat(lines->fd, &status) < 0)
+        return -errno;
+    int reader = status.st_size > 0 ? open(lines->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
+    if (reader >= 0 && pread(reader, &last, 1, status.st_size - 1) < 0)
+        last = lines->delimiter;
+    if (reader >= 0)
+        close(reader);
+    size_t written;
+    return last == lines->delimiter ? 0 : write_all(lines->fd, &lines->delimiter, 1, &written);
+}
+
+/* Before the first write to a file. */
+static int begin_file(struct lines *lines) {
+    int code = 0;
+    if (lines->settings.append)
+        code = end_last_line(lines);
+    else if (ftruncate(lines->fd, 0) < 0)
+        code = -errno;
+    lines->begun = code == 0;
+    return code;
+}
+
+/* Cut off what a write that failed has left at the end, unless somebody else has added to it. */
+static void take_back(const struct lines *lines, size_t written) {
+    struct stat status;
+    off_t end = lseek(lines->fd, 0, SEEK_CUR);
+    if (written == 0 || fstat(lines->fd, &status) < 0 || status.st_size != end)
+        return;
+    if (ftruncate(lines->fd, end - (off_t)written) == 0)
+        lseek(lines->fd, end - (off_t)written, SEEK_SET);
+}
+
+static int write_file(void *arg) {
+    const struct writing *writing = arg;
+    struct lines *lines = writing->lines;
+    size_t written;
+    int code = lines->begun ? 0 : begin_file(lines);
+    if (code)
+        return code;
+    code = write_all(lines->fd, writing->data, writing->size, &written);
+    if (code)
+        take_back(lines, written);
+    return code;
 }
 
 static ptrdiff_t write_some(struct lines *lines, const char *data, size_t size) {
@@ -282,7 +329,7 @@ static int write_lines(void *sink, struct leat_batch **batches, size_t count, st
 /* Without an item the file has not been emptied yet. */
 static int flush_lines(void *sink, struct leat_error *error) {
     struct lines *lines = sink;
-    return lines->emptied ? 0 : write_bytes(lines, "", 0, error);
+    return lines->begun ? 0 : write_bytes(lines, "", 0, error);
 }
 
 const struct leat_sink_type lt_lines_sink = {
