@@ -4,7 +4,7 @@
 #   make            the program build/leat, the libraries build/libleat.so and build/libleat.a
 #   make run        install what is missing, build, and show leat at work on this machine's documentation
 #   make check      install what is missing, build with warnings as errors, run all tests
-#   make asan tsan  the tests under AddressSanitizer + UBSan; the C tests under ThreadSanitizer
+#   make asan tsan  the tests under AddressSanitizer + UBSan; those of runtime and engine under ThreadSanitizer
 #   make bench      leat next to Go and pthreads
 #   make install    DESTDIR= and prefix= as usual
 #   make format     clang-format over all C
@@ -59,7 +59,7 @@ tsan:
 	@tools/install-packages build check
 	$(call configure,build-tsan,-Dwerror=true -Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized -Db_ndebug=false)
 	@$(NINJA) -C build-tsan
-	@$(tsan_environment) setarch -R tests/run build-tsan --kind c --limit 400 $(TESTFLAGS) $(TESTS)
+	@$(tsan_environment) setarch -R tests/run build-tsan --kind c --limit 400 $(TESTFLAGS) $(or $(TESTS),test-run)
 
 bench: all
 	@tools/install-packages bench || echo "leat: without Go its columns stay empty"
