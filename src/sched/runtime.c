@@ -24,8 +24,10 @@ leat_time leat_after(leat_time duration) {
 }
 
 unsigned leat_workers(void) {
-    struct lt_runtime *runtime = lt_the_runtime();
-    return runtime ? runtime->worker_count : 0;
+    struct lt_runtime *runtime = lt_visit();
+    unsigned count = runtime ? runtime->worker_count : 0;
+    lt_visit_end();
+    return count;
 }
 
 uint64_t leat_task_id(void) {
@@ -182,10 +184,11 @@ static int run_threads(struct lt_runtime *runtime, struct main_call *call, const
     int error = start_threads(runtime);
     if (!error)
         error = leat_go_at(runtime->root, main_task, call, NULL, name, "leat_run", 0);
-    lt_store(&runtime->begun, 1, seq_cst);
-    if (!error)
+    if (!error) {
+        lt_store(&runtime->begun, 1, seq_cst);
         while (!lt_load(&runtime->done, acquire))
             lt_futex_wait(&runtime->done, 0, LEAT_FOREVER);
+    }
     stop_threads(runtime);
     if (error)
         return error;
@@ -196,17 +199,20 @@ static int run_threads(struct lt_runtime *runtime, struct main_call *call, const
     return leat_scope_cause(runtime->root);
 }
 
+/* From the beginning of a run until nothing of it is left; lt_runtime is unset before that. */
+static _Atomic uint32_t taken;
+
 int leat_run_with(const struct leat_options *options, leat_fn *fn, void *arg) {
     struct lt_runtime *runtime = runtime_new(options);
     if (!runtime)
         return -ENOMEM;
-    struct lt_runtime *none = NULL;
-    if (!lt_cas(&lt_runtime, &none, runtime, acq_rel)) {
+    if (lt_exchange(&taken, 1, acq_rel)) {
         runtime_free(runtime);
         return -EBUSY;
     }
     lt_stacks_start(options ? options->stack_size : 0);
     runtime->root = lt_scope_root();
+    lt_store(&lt_runtime, runtime, seq_cst);
     int error = runtime->root ? lt_poll_start() : -ENOMEM;
     if (!error)
         error = lt_overflow_start();
@@ -215,14 +221,15 @@ int leat_run_with(const struct leat_options *options, leat_fn *fn, void *arg) {
         error = run_threads(runtime, &call, "main");
         lt_overflow_end();
     }
-    lt_poll_end();
-    lt_scope_root_free(runtime->root);
-    lt_stacks_end();
     lt_store(&lt_runtime, NULL, seq_cst);
     while (lt_load(&lt_visitors, seq_cst))
         lt_thread_yield();
+    lt_poll_end();
+    lt_scope_root_free(runtime->root);
+    lt_stacks_end();
     lt_tasks_abandon();
     runtime_free(runtime);
+    lt_store(&taken, 0, release);
     return error;
 }
 

@@ -90,13 +90,24 @@ struct lt_runtime {
 extern struct lt_runtime *_Atomic lt_runtime;
 
 /**
- * Ordinary threads that are handing a task to the runtime. The task may end the
- * run before they are done, so the run's memory waits for them.
+ * Ordinary threads that are handing a task to the runtime, or look for one. The
+ * run may end before they are done, so its memory waits for them.
  */
 extern _Atomic uint32_t lt_visitors;
 
+/** The runtime as long as its tasks and scopes live, which the caller must be sure of; else lt_visit(). */
 static inline struct lt_runtime *lt_the_runtime(void) {
     return lt_load(&lt_runtime, acquire);
+}
+
+/** The runtime (or NULL) until lt_visit_end(), which must come soon, from whatever thread. */
+static inline struct lt_runtime *lt_visit(void) {
+    lt_fetch_add(&lt_visitors, 1, seq_cst);
+    return lt_load(&lt_runtime, seq_cst);
+}
+
+static inline void lt_visit_end(void) {
+    lt_fetch_sub(&lt_visitors, 1, release);
 }
 
 /** The worker of this thread; read it by lt_worker_here() only. */

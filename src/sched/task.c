@@ -69,11 +69,13 @@ static void give(struct lt_task_list *list, unsigned keep) {
 
 /* Numbers come in blocks, so that spawning touches no shared counter. */
 static uint64_t next_id(struct lt_worker *worker) {
+    if (!worker) {
+        struct lt_runtime *runtime = lt_visit();
+        uint64_t id = runtime ? lt_fetch_add(&runtime->ids, 1, relaxed) + 1 : 0;
+        lt_visit_end();
+        return id;
+    }
     struct lt_runtime *runtime = lt_the_runtime();
-    if (!runtime)
-        return 0;
-    if (!worker)
-        return lt_fetch_add(&runtime->ids, 1, relaxed) + 1;
     if (worker->next_id == worker->last_id) {
         worker->next_id = lt_fetch_add(&runtime->ids, ID_BLOCK, relaxed);
         worker->last_id = worker->next_id + ID_BLOCK;

@@ -51,13 +51,12 @@ static void push(struct lt_runtime *runtime, struct lt_worker *worker, struct lt
 
 /* From outside: the run may end as soon as the task is in. */
 static void enqueue_from_outside(struct lt_task *task) {
-    lt_fetch_add(&lt_visitors, 1, seq_cst);
-    struct lt_runtime *runtime = lt_load(&lt_runtime, seq_cst);
+    struct lt_runtime *runtime = lt_visit();
     if (runtime) {
         lt_inject(&runtime->injection, task, task, 1);
         lt_notify(runtime);
     }
-    lt_fetch_sub(&lt_visitors, 1, release);
+    lt_visit_end();
 }
 
 void lt_enqueue(struct lt_worker *worker, struct lt_task *task) {

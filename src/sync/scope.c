@@ -240,21 +240,29 @@ static void leave_scope(struct leat_scope *scope) {
         lt_ready(owner, LT_RUN_NEXT);
 }
 
+/* For an ordinary thread: the root, which does not end before the thread's scope. NULL: there is no run, or it ends. */
+static struct leat_scope *join_root(void) {
+    struct lt_runtime *runtime = lt_visit();
+    struct leat_scope *root = runtime ? runtime->root : NULL;
+    if (root && !join_scope(root))
+        root = NULL;
+    lt_visit_end();
+    return root;
+}
+
 struct leat_scope *leat_scope_open(const struct leat_scope_options *options) {
-    struct lt_runtime *runtime = lt_the_runtime();
-    struct lt_task *self = runtime ? lt_self() : NULL;
+    struct lt_task *self = lt_self();
     struct leat_scope *scope = self ? scope_new(options) : NULL;
     if (!scope)
         return NULL;
     struct leat_scope *parent = lt_load(&self->scope, relaxed);
     if (!parent) {
-        /* An ordinary thread: the run must not end under its scope. */
-        parent = runtime->root;
-        scope->counted_in_root = join_scope(parent);
-        if (!scope->counted_in_root) {
+        parent = join_root();
+        if (!parent) {
             scope_free(scope);
             return NULL;
         }
+        scope->counted_in_root = true;
     }
     scope->owner = self;
     adopt(parent, scope);
