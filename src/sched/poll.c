@@ -94,8 +94,7 @@ static int arm_entry(int fd, struct entry *entry) {
         events |= EPOLLOUT;
     for (int tries = 0; tries < 2; tries++) {
         int operation = entry->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-        if (!entry->registered)
-            entry->generation++;
+        entry->generation++;
         struct epoll_event event = {.events = events, .data.u64 = (uint64_t)entry->generation << 32 | (uint32_t)fd};
         if (epoll_ctl(poller.epoll, operation, fd, &event) == 0) {
             entry->registered = true;
@@ -245,7 +244,7 @@ int leat_wait_fd(int fd, int events) {
 
 int leat_close_fd(int fd) {
     struct lt_task *list = NULL;
-    struct entry *entry = lt_the_runtime() ? entry_of(fd) : NULL;
+    struct entry *entry = lt_visit() ? entry_of(fd) : NULL;
     if (entry) {
         lt_lock(&entry->lock);
         list = collect(&entry->reader, -EBADF, list);
@@ -254,6 +253,7 @@ int leat_close_fd(int fd) {
         entry->registered = false;
         lt_unlock(&entry->lock);
     }
+    lt_visit_end();
     lt_ready_list(list);
     return close(fd) == 0 ? 0 : -errno;
 }
