@@ -164,6 +164,27 @@ static int timers_behind_a_computing_task(void *arg) {
     return 0;
 }
 
+static int yield_until_told(void *arg) {
+    struct hog *hog = arg;
+    while (!lt_load(&hog->stop, relaxed))
+        leat_yield();
+    return 0;
+}
+
+/* So many tasks are ready at all times that the workers' own queues overflow. */
+static int timers_in_a_crowd(void *arg) {
+    (void)arg;
+    struct hog hog = {false};
+    struct leat_scope *scope = leat_scope_open(NULL);
+    for (int i = 0; i < 2000; i++)
+        leat_go(scope, yield_until_told, &hog);
+    for (int i = 0; i < 3; i++)
+        equal(leat_sleep(LEAT_MILLISECOND), 0);
+    lt_store(&hog.stop, true, relaxed);
+    equal(leat_scope_close(scope), 0);
+    return 0;
+}
+
 static int many_sleepers(void *arg) {
     (void)arg;
     size_t count = scaled(10000);
@@ -192,6 +213,7 @@ static const struct test tests[] = {
     {"a nearer moment is honoured", nearer_moment},
     {"timers come and go on all workers", timers_come_and_go},
     {"timers are served although their worker computes", timers_behind_a_computing_task},
+    {"timers are served although thousands of tasks are ready", timers_in_a_crowd},
     {"ten thousand sleepers", many_sleepers},
 };
 
