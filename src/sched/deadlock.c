@@ -70,17 +70,8 @@ static bool nothing_pending(struct lt_runtime *runtime) {
            !lt_load(&runtime->stopping, seq_cst);
 }
 
-leat_time lt_deadlock_check(struct lt_runtime *runtime) {
-    if (!lt_load(&runtime->begun, seq_cst))
-        return lt_now() + LEAT_MILLISECOND;
-    if (!nothing_pending(runtime))
-        return LEAT_FOREVER;
-    uint32_t threads = lt_threads();
-    if (threads == 0 || threads > harmless_threads(runtime))
-        return lt_now() + LOOK_AGAIN;
-    /* A thread that acted and ended before the count has left its traces by now. */
-    if (lt_load(&runtime->idle_count, seq_cst) != runtime->worker_count || !nothing_pending(runtime))
-        return 0;
+/* Everything waits: say so, or give up when it was said before. */
+static leat_time report(struct lt_runtime *runtime) {
     if (runtime->reports++) {
         lt_store(&runtime->done, LT_ABANDONED, release);
         lt_futex_wake(&runtime->done, 1);
@@ -91,4 +82,27 @@ leat_time lt_deadlock_check(struct lt_runtime *runtime) {
     leat_dump(runtime->report_fd);
     leat_scope_cancel(runtime->root, -EDEADLK);
     return 0;
+}
+
+leat_time lt_deadlock_check(struct lt_runtime *runtime) {
+    if (!lt_load(&runtime->begun, seq_cst))
+        return lt_now() + LEAT_MILLISECOND;
+    if (!nothing_pending(runtime))
+        return LEAT_FOREVER;
+    /* Another worker may come here before this one has made ready all whom its report wakes: no reason for a second. */
+    uint32_t nobody = 0;
+    if (!lt_cas(&runtime->reporting, &nobody, 1, seq_cst))
+        return lt_now() + LEAT_MILLISECOND;
+    uint32_t woken = lt_threads_woken();
+    uint32_t harmless = harmless_threads(runtime);
+    uint32_t threads = lt_threads();
+    leat_time again = 0;
+    /* Threads that acted, fell asleep or ended while they were counted have left their traces by now. */
+    if (threads == 0 || threads > harmless)
+        again = lt_now() + LOOK_AGAIN;
+    else if (lt_load(&runtime->idle_count, seq_cst) == runtime->worker_count && nothing_pending(runtime) &&
+             harmless_threads(runtime) == harmless && lt_threads_woken() == woken)
+        again = report(runtime);
+    lt_store(&runtime->reporting, 0, seq_cst);
+    return again;
 }

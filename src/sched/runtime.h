@@ -79,7 +79,8 @@ struct lt_runtime {
     _Atomic uint32_t descriptor_waits;
     _Atomic uint32_t blocking_calls;
     _Atomic uint32_t blocking_threads;
-    uint32_t reports; /* deadlocks reported; under the idle lock */
+    _Atomic uint32_t reporting; /* a worker decides about a deadlock, or tells the tasks of it */
+    uint32_t reports;           /* deadlocks reported; by whoever set `reporting` */
 
     struct leat_scope *root;
     _Atomic uint32_t begun; /* the first task has been spawned */

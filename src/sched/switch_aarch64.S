@@ -3,7 +3,7 @@
  * The switch between stacks, AAPCS64: x19 to x30, d8 to d15 and sp are kept.
  * x18 is the platform's and is not touched.
  */
-#if defined(__aarch64__)
+#if defined(__aarch64__) && !defined(LEAT_PORTABLE_CONTEXT)
     .text
 
 /* void lt_context_switch(void **save, void *to) */

@@ -7,7 +7,7 @@
  * which tasks must leave as they are. A shadow stack is not followed, so the
  * object does not claim to support one and the linker turns it off.
  */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(LEAT_PORTABLE_CONTEXT)
 #if defined(__CET__)
 #define ENTRY endbr64
 #else

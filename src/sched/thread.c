@@ -9,10 +9,13 @@
 
 static _Thread_local struct lt_task *thread_record __attribute__((tls_model("initial-exec")));
 static _Atomic uint32_t waiting; /* threads that wait without a deadline, in any run or none */
+static _Atomic uint32_t woken;   /* how often one of them was woken */
 static pthread_key_t ending;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void thread_ends(void *record) {
+    /* Another destructor of the thread may still call leat, and then gets a new record. */
+    thread_record = NULL;
     lt_task_free(NULL, record);
 }
 
@@ -48,12 +51,12 @@ enum { ASLEEP = 0, WOKEN = 1, COUNTED = 2 };
 static uint32_t fall_asleep(struct lt_task *self, leat_time deadline) {
     if (deadline != LEAT_FOREVER)
         return ASLEEP;
-    lt_fetch_add(&waiting, 1, seq_cst);
     uint32_t word = ASLEEP;
-    if (lt_cas(&self->futex, &word, COUNTED, acq_rel))
-        return COUNTED;
-    lt_fetch_sub(&waiting, 1, seq_cst);
-    return WOKEN;
+    if (!lt_cas(&self->futex, &word, COUNTED, acq_rel))
+        return WOKEN;
+    /* After the word: for a moment the count may be one too low, even below 0, but never too high. */
+    lt_fetch_add(&waiting, 1, seq_cst);
+    return COUNTED;
 }
 
 int lt_thread_park(struct lt_task *self, uint64_t token, leat_time deadline, void (*commit)(void *arg), void *arg) {
@@ -78,6 +81,7 @@ void lt_thread_ready(struct lt_task *task) {
     _Atomic uint32_t *futex = &task->futex;
     uint32_t word = ASLEEP;
     if (!lt_cas(futex, &word, WOKEN, acq_rel)) {
+        lt_fetch_add(&woken, 1, seq_cst);
         lt_fetch_sub(&waiting, 1, seq_cst);
         lt_store(futex, WOKEN, release);
     }
@@ -96,6 +100,10 @@ __attribute__((noinline)) void lt_errno_set(int value) {
 
 uint32_t lt_threads_waiting(void) {
     return lt_load(&waiting, seq_cst);
+}
+
+uint32_t lt_threads_woken(void) {
+    return lt_load(&woken, seq_cst);
 }
 
 void lt_thread_yield(void) {

@@ -23,5 +23,7 @@ void lt_errno_set(int value);
 
 /** How many ordinary threads wait in leat without a deadline. */
 uint32_t lt_threads_waiting(void);
+/** How often such a thread was woken so far. */
+uint32_t lt_threads_woken(void);
 
 #endif
