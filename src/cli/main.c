@@ -7,8 +7,10 @@
 #include "ends/queue/admin.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int help(const struct lt_command *command) {
     if (command->topic && strcmp(command->topic, "complete") == 0) {
@@ -58,7 +60,19 @@ static int refuse(const struct lt_command *command, const struct leat_error *err
     return LT_EXIT_USAGE;
 }
 
+/**
+ * A number below 3 that is free would be given to the next file that is opened, and messages would be written into a
+ * queue. Standard input and output that are closed stay unusable: nobody shall take them for empty.
+ */
+static void occupy_standard_streams(void) {
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) < 0)
+            _exit(LT_EXIT_NOT_STARTED);
+}
+
 int main(int argc, char **argv) {
+    occupy_standard_streams();
     struct lt_command command;
     struct leat_error error;
     int code = lt_parse(argc, argv, &command, &error) ? refuse(&command, &error) : dispatch(&command);

@@ -13,7 +13,7 @@
 
 static bool fail_start(struct lt_pipeline *pipeline, const char *spelling, const struct leat_error *error) {
     pipeline->error = *error;
-    if (strncmp(error->text, spelling, strlen(spelling)) != 0)
+    if (strcmp(spelling, "-") != 0 && strncmp(error->text, spelling, strlen(spelling)) != 0)
         lt_error_prefix(&pipeline->error, "%s", spelling);
     lt_store(&pipeline->failed_to_start, true, release);
     return false;

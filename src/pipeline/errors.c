@@ -13,6 +13,7 @@
  */
 #include "base/error.h"
 #include "base/json.h"
+#include "base/same.h"
 #include "pipeline/engine.h"
 
 #include <errno.h>
@@ -158,6 +159,9 @@ int lt_errors_open(struct lt_errors *errors, const char *path, struct leat_error
     errors->fd = open(path, (regular ? O_RDWR : O_WRONLY) | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
     if (errors->fd < 0)
         return leat_fail(error, -errno, "error file %s: %s", path, strerror(errno));
+    /* Records that come back as items make records without end. */
+    if (lt_open_elsewhere(errors->fd, STDIN_FILENO) & LT_OPEN_TO_READ)
+        return leat_fail(error, -EINVAL, "error file %s: is in use by this run", path);
     return end_torn_line(errors->fd, path, error);
 }
 

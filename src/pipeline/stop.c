@@ -51,7 +51,7 @@ void lt_break(struct lt_pipeline *pipeline, const char *spelling, const struct l
     pthread_mutex_lock(&pipeline->mutex);
     if (!lt_load(&pipeline->broken, relaxed)) {
         pipeline->error = *error;
-        if (strncmp(error->text, spelling, strlen(spelling)) != 0)
+        if (strcmp(spelling, "-") != 0 && strncmp(error->text, spelling, strlen(spelling)) != 0)
             lt_error_prefix(&pipeline->error, "%s", spelling);
         lt_store(&pipeline->broken, true, release);
     }

@@ -490,20 +490,20 @@ static void write_file(const char *name, const char *bytes, size_t size) {
 static void test_files_that_are_no_queue(void **state) {
     (void)state;
     refuse("/", LT_STORE_CREATE, -EISDIR, "directory");
-    refuse("/dev/null", LT_STORE_CREATE, -EINVAL, "device or pipe");
+    refuse("/dev/null", LT_STORE_CREATE, -EMEDIUMTYPE, "device or pipe");
     assert_int_equal(mkfifo(path, 0600), 0);
-    refuse(path, LT_STORE_OPEN, -EINVAL, "device or pipe");
+    refuse(path, LT_STORE_OPEN, -EMEDIUMTYPE, "device or pipe");
     unlink(path);
     char noise[20000];
     uint64_t seed = 99;
     for (size_t i = 0; i < sizeof noise; i++)
         noise[i] = (char)chance(&seed);
     write_file(path, noise, sizeof noise);
-    refuse(path, LT_STORE_CREATE, -EINVAL, "not a queue file");
+    refuse(path, LT_STORE_CREATE, -EMEDIUMTYPE, "not a queue file");
     write_file(path, "{}\n", 3);
-    refuse(path, LT_STORE_CREATE, -EINVAL, "not a queue file");
+    refuse(path, LT_STORE_CREATE, -EMEDIUMTYPE, "not a queue file");
     write_file(path, "", 0);
-    refuse(path, LT_STORE_OPEN, -EINVAL, "empty");
+    refuse(path, LT_STORE_OPEN, -EMEDIUMTYPE, "empty");
     struct lt_queue *queue = open_queue(path, LT_STORE_CREATE);
     assert_non_null(queue); /* an empty file is a fine beginning */
     lt_queue_close(queue);
@@ -522,7 +522,7 @@ static void test_a_file_of_another_lmdb_program(void **state) {
     assert_int_equal(mdb_put(transaction, table, &key, &value, 0), 0);
     assert_int_equal(mdb_txn_commit(transaction), 0);
     mdb_env_close(environment);
-    refuse(path, LT_STORE_CREATE, -EINVAL, "not a queue of leat");
+    refuse(path, LT_STORE_CREATE, -EMEDIUMTYPE, "not a queue of leat");
 }
 
 static int open_as_nobody(void *arg) {

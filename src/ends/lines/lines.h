@@ -24,12 +24,4 @@ enum { LT_LINES_BLOCK = 1 << 20 };
 /** The source's open() with blocks of another size than LT_LINES_BLOCK: small ones cut lines everywhere. */
 int lt_lines_open_sized(void **source, const struct leat_segment *segment, size_t block_size, struct leat_error *error);
 
-/**
- * Whether this process has the regular file `fd` open a second time in `mode`
- * (O_RDONLY or O_WRONLY). A run that reads what it writes destroys it or never
- * ends. Nothing is remembered between ends for this, the system is asked; where
- * it cannot tell, the answer is no.
- */
-bool lt_lines_open_as(int fd, int mode);
-
 #endif

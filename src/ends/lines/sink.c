@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/os.h"
+#include "base/same.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,8 +81,11 @@ static int open_file(struct lines *lines, const struct leat_segment *segment, st
     lines->begun = is_standard || !lines->regular;
     if (lines->settings.sync && !lines->regular)
         return leat_fail(error, -EINVAL, "%s: --sync needs a file", lines->name);
-    if (lines->regular && lt_lines_open_as(lines->fd, O_RDONLY))
+    if (lt_open_elsewhere(lines->fd, STDIN_FILENO) & LT_OPEN_TO_READ)
         return leat_fail(error, -EINVAL, "%s: is both read and written", lines->name);
+    /* Where the shell sends messages is its user's affair. */
+    if (!is_standard && lt_open_elsewhere(lines->fd, STDERR_FILENO + 1) & LT_OPEN_TO_WRITE)
+        return leat_fail(error, -EINVAL, "%s: is written twice", lines->name);
     return 0;
 }
 

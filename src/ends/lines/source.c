@@ -24,6 +24,7 @@
 #include "ends/lines/lines.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/same.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,9 +85,9 @@ static int open_file(struct lines *lines, const struct leat_segment *segment, st
         return leat_fail(error, -errno, "%s: cannot open: %s", lines->name, strerror(errno));
     if (S_ISDIR(status.st_mode))
         return leat_fail(error, -EISDIR, "%s: is a directory (write dir:%s for the files in it)", lines->name,
-                         lines->name);
+                         is_standard ? "PATH" : lines->name);
     lines->regular = S_ISREG(status.st_mode);
-    if (lines->regular && lt_lines_open_as(lines->fd, O_WRONLY))
+    if (lt_open_elsewhere(lines->fd, STDIN_FILENO) & LT_OPEN_TO_WRITE)
         return leat_fail(error, -EINVAL, "%s: is both read and written", lines->name);
     lines->seed = is_standard ? 0 : lt_hash(segment->target, strlen(segment->target));
     posix_fadvise(lines->fd, 0, 0, POSIX_FADV_SEQUENTIAL);

@@ -146,10 +146,11 @@ static int read_heads_once(int fd, const char *path, struct head heads[2], struc
     if (result < 0 && result != -ENODATA)
         return leat_fail(error, result, "queue:%s: %s", path, strerrordesc_np(-result));
     if (result == -ENODATA || heads[0].meta.magic != (uint32_t)MAGIC)
-        return leat_fail(error, -EINVAL, "queue:%s: this is not a queue file", path);
+        return leat_fail(error, -EMEDIUMTYPE, "queue:%s: this is not a queue file", path);
     if (heads[0].meta.version != FORMAT)
-        return leat_fail(error, -EINVAL, "queue:%s: the file has data format %u of LMDB; this program reads format %d",
-                         path, heads[0].meta.version, FORMAT);
+        return leat_fail(error, -EMEDIUMTYPE,
+                         "queue:%s: the file has data format %u of LMDB; this program reads format %d", path,
+                         heads[0].meta.version, FORMAT);
     uint64_t page_size = heads[0].meta.trees[0].pad;
     if (page_size < SMALLEST_PAGE || page_size > LARGEST_PAGE || (page_size & (page_size - 1)))
         return bad_head(path, error, "its head names an impossible page size");
@@ -164,7 +165,7 @@ static int read_heads_once(int fd, const char *path, struct head heads[2], struc
 /* Another process may be in the middle of writing them; that takes it no time. */
 static int read_heads(int fd, const char *path, struct head heads[2], struct leat_error *error) {
     int result = read_heads_once(fd, path, heads, error);
-    for (int i = 0; i < HEAD_TRIES && (result == -EBADMSG || result == -EINVAL); i++) {
+    for (int i = 0; i < HEAD_TRIES && (result == -EBADMSG || result == -EMEDIUMTYPE); i++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         result = read_heads_once(fd, path, heads, error);
     }

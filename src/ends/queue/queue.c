@@ -87,8 +87,7 @@ int lt_queue_state(struct lt_queue *queue, struct lt_queue_state *state, struct 
     struct state_reading reading = {.queue = queue, .state = state};
     int result = lt_store_read(queue->store, read_state, &reading, "read the state of a queue", error);
     if (result == 0 && !reading.found)
-        return leat_fail(error, -ENOENT, "queue:%s: there is no queue \"%s\" in this file", lt_store_path(queue->store),
-                         queue->name);
+        return leat_fail(error, -ENOENT, "queue:%s: there is no queue \"%s\" in this file", queue->label, queue->name);
     return result;
 }
 

@@ -250,10 +250,11 @@ static int open_file(const char *path, enum lt_store_mode mode, int *fd, struct 
     if (fstat(*fd, status) < 0)
         return leat_fail(error, -errno, "queue:%s: %s", path, strerrordesc_np(errno));
     if (!S_ISREG(status->st_mode))
-        return leat_fail(error, S_ISDIR(status->st_mode) ? -EISDIR : -EINVAL, "queue:%s: this is %s, not a queue file",
-                         path, S_ISDIR(status->st_mode) ? "a directory" : "a device or pipe");
+        return leat_fail(error, S_ISDIR(status->st_mode) ? -EISDIR : -EMEDIUMTYPE,
+                         "queue:%s: this is %s, not a queue file", path,
+                         S_ISDIR(status->st_mode) ? "a directory" : "a device or pipe");
     if (status->st_size == 0 && mode != LT_STORE_CREATE)
-        return leat_fail(error, -EINVAL, "queue:%s: the file is empty, this is not a queue file", path);
+        return leat_fail(error, -EMEDIUMTYPE, "queue:%s: the file is empty, this is not a queue file", path);
     return lt_queue_check_head(*fd, path, error);
 }
 
@@ -337,9 +338,9 @@ static int open_format(struct lt_store *store, struct leat_error *error) {
         return 0;
     case MDB_NOTFOUND:
     case MDB_INCOMPATIBLE:
-        return leat_fail(error, -EINVAL, "queue:%s: this is a file of LMDB, but not a queue of leat", store->path);
+        return leat_fail(error, -EMEDIUMTYPE, "queue:%s: this is a file of LMDB, but not a queue of leat", store->path);
     case MDB_VERSION_MISMATCH:
-        return leat_fail(error, -EINVAL, "queue:%s: the file has another queue format than this program's (%d)",
+        return leat_fail(error, -EMEDIUMTYPE, "queue:%s: the file has another queue format than this program's (%d)",
                          store->path, FORMAT);
     default:
         return lt_store_fail(store, result, "read its format", error);
@@ -361,7 +362,7 @@ static int start_environment(struct lt_store *store, struct leat_error *error) {
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (store->read_only ? MDB_RDONLY : 0);
     result = mdb_env_open(store->environment, store->path, flags, 0666);
     if (result == MDB_INVALID || result == MDB_VERSION_MISMATCH)
-        return leat_fail(error, -EINVAL, "queue:%s: %s-lock belongs to another program or version", store->path,
+        return leat_fail(error, -EMEDIUMTYPE, "queue:%s: %s-lock belongs to another program or version", store->path,
                          store->path);
     if (result != 0)
         return lt_store_fail(store, result, "open the file and the lock file beside it", error);
