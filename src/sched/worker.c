@@ -20,7 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { STREAK = 16, TURN = 64, STEAL_PASSES = 4 };
+enum { STREAK = 16, TURN = 64, STEAL_PASSES = 4, SPINS = 100 };
 static const leat_time SPIN = 20 * LEAT_MICROSECOND;
 
 struct lt_runtime *_Atomic lt_runtime;
@@ -86,14 +86,24 @@ static void run_next(struct lt_worker *worker, struct lt_task *task) {
         lt_notify(runtime);
 }
 
+/* Nanoseconds, unless the worker that saves the task's registers was preempted: then let it run. */
+static __attribute__((noinline)) void wait_until_saved(const struct lt_task *task) {
+    for (int spins = 0; lt_load(&task->on_cpu, acquire); spins++) {
+        if (spins < SPINS)
+            lt_pause();
+        else
+            lt_thread_yield();
+    }
+}
+
 void lt_ready(struct lt_task *task, enum lt_placement placement) {
     if (lt_load(&task->kind, relaxed) == LT_THREAD) {
         /* The thread may be gone as soon as it sees the store; the wake-up then meets nobody. */
         lt_thread_ready(task);
         return;
     }
-    while (lt_load(&task->on_cpu, acquire))
-        lt_pause();
+    if (__builtin_expect(lt_load(&task->on_cpu, acquire), 0))
+        wait_until_saved(task);
     lt_store(&task->wait, LT_WAIT_NOTHING, relaxed);
     struct lt_worker *worker = lt_worker_here();
     if (worker && placement == LT_RUN_NEXT)
@@ -295,8 +305,7 @@ static void task_entry(void) {
 /* Queue a list behind what waits already, and take the first of all. One task needs no other worker's help. */
 static struct lt_task *queue_list(struct lt_runtime *runtime, struct lt_worker *worker, struct lt_task *list) {
     struct lt_task *rest = list->next;
-    while (lt_load(&list->on_cpu, acquire))
-        lt_pause();
+    wait_until_saved(list);
     lt_store(&list->wait, LT_WAIT_NOTHING, relaxed);
     push(runtime, worker, list);
     lt_ready_list(rest);
