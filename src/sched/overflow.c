@@ -44,8 +44,10 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     (void)context;
     struct sigaction *before = signal == SIGBUS ? &before_bus : &before_segv;
     report(info->si_addr);
-    /* Back to whoever was there before; the same instruction faults again at once. */
+    /* Back to whoever was there before; the same instruction faults again at once, and a signal sent is sent again. */
     sigaction(signal, before, NULL);
+    if (info->si_code <= 0)
+        raise(signal);
 }
 
 int lt_overflow_start(void) {
