@@ -426,7 +426,9 @@ int leat_shield(leat_fn *fn, void *arg) {
 }
 
 int leat_within(leat_time deadline, leat_fn *fn, void *arg) {
-    struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.name = "within", .deadline = deadline});
+    /* The moment 0 has passed, too; an option of 0 would mean none. */
+    struct leat_scope_options options = {.name = "within", .deadline = deadline ? deadline : 1};
+    struct leat_scope *scope = leat_scope_open(&options);
     if (!scope)
         return -ENOMEM;
     int result = fn(arg);
