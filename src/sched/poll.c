@@ -178,7 +178,8 @@ static int thread_wait(int fd, int events, leat_time deadline) {
     if (poll.revents & POLLNVAL)
         return -EBADF;
     int ready = poll.revents & (POLLIN | POLLHUP | POLLERR) ? LEAT_READABLE : 0;
-    return ready | (poll.revents & (POLLOUT | POLLHUP | POLLERR) ? LEAT_WRITABLE : 0);
+    ready |= poll.revents & (POLLOUT | POLLHUP | POLLERR) ? LEAT_WRITABLE : 0;
+    return ready & events;
 }
 
 static void forget(struct entry *entry, struct lt_task *self, uint64_t token) {
