@@ -43,6 +43,9 @@ static inline struct lt_json_walk lt_json_walk(struct leat_bytes text) {
 /** 1: `*member` is the next one; 0: there are no more, `walk->at` is behind the closing bracket; -1: broken. */
 int lt_json_next(struct lt_json_walk *walk, struct lt_json_member *member);
 
+/** Behind the closing quote of the string in `text` whose content begins at `at`; NULL: it is broken. */
+const char *lt_json_string_end(struct leat_bytes text, const char *at, bool *escaped);
+
 /** Decode the escape at `at` (its backslash; valid); `*code_point` is U+FFFD for a lone surrogate. Returns what follows
  * it. */
 const char *lt_json_escape(const char *at, const char *end, uint32_t *code_point);

@@ -66,40 +66,31 @@ static const char *skip_escape(walk_t *walk, const char *at) {
     }
 }
 
-/** lt_scan_string() for the last bytes of the text, fewer than a block. */
-static uint64_t scan_tail(const walk_t *walk, const char *at) {
-    size_t left = (size_t)(walk->end - at);
-    if (walk->end - walk->begin >= LT_BLOCK)
-        return lt_scan_string(walk->end - LT_BLOCK) >> (LT_BLOCK - left);
-    char block[LT_BLOCK] = {0};
-    for (size_t i = 0; i < left; i++)
-        block[i] = at[i];
-    return lt_scan_string(block) & ((UINT64_C(1) << left) - 1);
-}
-
-/** From behind the opening quote to behind the closing one. */
-static inline const char *skip_string(walk_t *walk, const char *at, bool *escaped) {
-    *escaped = false;
+/** Say what is wrong with a string. */
+static const char *string_fault(walk_t *walk, const char *at) {
     while (at < walk->end) {
-        uint64_t mask = walk->end - at >= LT_BLOCK ? lt_scan_string(at) : scan_tail(walk, at);
-        const char *next = walk->end - at >= LT_BLOCK ? at + LT_BLOCK : walk->end;
-        while (mask) {
-            const char *mark = at + __builtin_ctzll(mask);
-            if (*mark == '"')
-                return mark + 1;
-            if (*mark != '\\')
-                return fail(walk, mark, "control character in a string");
-            const char *after = skip_escape(walk, mark);
-            if (!after)
-                return NULL;
-            *escaped = true;
-            mask &= ~(UINT64_C(3) << (mark - at));
-            if (after > next)
-                next = after;
-        }
-        at = next;
+        if ((unsigned char)*at < 0x20)
+            return fail(walk, at, "control character in a string");
+        if (*at != '\\')
+            at++;
+        else if (!(at = skip_escape(walk, at)))
+            return NULL;
     }
     return fail(walk, walk->end, NULL);
+}
+
+/** From behind the opening quote to behind the closing one. Names and the like end in the first bytes. */
+static inline const char *skip_string(walk_t *walk, const char *at, bool *escaped) {
+    if (walk->end - at >= LT_BLOCK) {
+        uint64_t mask = lt_scan_string(at);
+        const char *mark = at + (mask ? __builtin_ctzll(mask) : 0);
+        *escaped = false;
+        if (mask && *mark == '"')
+            return mark + 1;
+    }
+    struct leat_bytes text = {walk->begin, (size_t)(walk->end - walk->begin)};
+    const char *behind = lt_json_string_end(text, at, escaped);
+    return behind ? behind : string_fault(walk, at);
 }
 
 static const char *skip_digits(walk_t *walk, const char *at) {

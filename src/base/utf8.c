@@ -1,26 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Validation looks at 32 bytes at a time together with the 1, 2 and 3 bytes
- * before each of them, which is one unaligned load for each distance: whether a
- * byte may stand where it does depends on nothing else. Blocks of pure ASCII
- * after a complete sequence cost two tests.
+ * Validation asks for 64 bytes at a time where leads and continuations are
+ * (block.h) and compares, in 64-bit arithmetic, where continuations must be with
+ * where they are. The first bytes with rules of their own for the second (E0, ED,
+ * F0 and above) are rare enough to be asked about only where there are some.
+ * The byte-wise function says where exactly the fault is.
  *
- * Rejected: the nibble tables of Keiser and Lemire (fewer operations, but three
- * tables that nobody can check by reading, and a byte shuffle that plain x86-64
- * lacks); a state machine, which goes one byte at a time.
- *
- * The block function is compiled twice on x86, plain and for AVX2, from one
- * source, and falls back to the byte-wise one to say where the fault is.
+ * Rejected: the nibble tables of Keiser and Lemire (three tables that nobody can
+ * check by reading, and a byte shuffle that plain x86-64 lacks); comparing in
+ * vectors each byte with the three before it, which takes four loads and twice
+ * the operations; a state machine, which goes one byte at a time.
  */
 #include "base/utf8.h"
+#include "base/block.h"
 
-#include <stdbool.h>
-#include <string.h>
-
-enum { BLOCK = 32, BEFORE = 3 };
-
-typedef uint8_t block __attribute__((vector_size(BLOCK)));
-typedef uint64_t words __attribute__((vector_size(BLOCK)));
+enum { BEFORE = 3 };
 
 /** Valid values of the second byte after `lead`. */
 static void second_byte_range(unsigned char lead, unsigned char *low, unsigned char *high) {
@@ -110,78 +104,103 @@ static size_t sequence_start(const char *data, size_t at) {
     return at;
 }
 
-static inline __attribute__((always_inline)) bool any(const words *mask) {
-    return ((*mask)[0] | (*mask)[1] | (*mask)[2] | (*mask)[3]) != 0;
+/** What the end of one block asks of the next: bits as in the next one's answers. */
+struct open_ends {
+    uint64_t continuations;
+    uint64_t after_e0, after_ed, after_f0, after_f4; /* their second byte */
+};
+
+/** Bytes that must not stand where they do, where a lead has rules of its own. `load`, `skip`: see block_valid(). */
+static inline __attribute__((always_inline)) uint64_t second_bytes_wrong(enum lt_block_unit unit, const char *load,
+                                                                         unsigned skip, struct open_ends *ends) {
+    uint64_t e0 = lt_block_equal(unit, load, 0, (char)0xE0) >> skip;
+    uint64_t ed = lt_block_equal(unit, load, 0, (char)0xED) >> skip;
+    uint64_t f0 = lt_block_equal(unit, load, 0, (char)0xF0) >> skip;
+    uint64_t f4 = lt_block_equal(unit, load, 0, (char)0xF4) >> skip;
+    uint64_t from_90 = lt_block_from(unit, load, 0, (char)0x90) >> skip;
+    uint64_t from_a0 = lt_block_from(unit, load, 0, (char)0xA0) >> skip;
+    uint64_t wrong = lt_block_from(unit, load, 0, (char)0xF5) >> skip;
+    wrong |= (e0 << 1 | ends->after_e0) & ~from_a0;
+    wrong |= (ed << 1 | ends->after_ed) & from_a0;
+    wrong |= (f0 << 1 | ends->after_f0) & ~from_90;
+    wrong |= (f4 << 1 | ends->after_f4) & from_90;
+    ends->after_e0 = e0 >> 63;
+    ends->after_ed = ed >> 63;
+    ends->after_f0 = f0 >> 63;
+    ends->after_f4 = f4 >> 63;
+    return wrong;
 }
 
 /**
- * Whether the 32 bytes at `at` may follow the three before them. A sequence cut
- * off by the block's end is the next block's matter.
+ * Whether a block may follow what `ends` tells of the one before; makes it tell
+ * of this one. The block is the 64 bytes at `load` without the first `skip`.
  */
-static inline __attribute__((always_inline)) bool block_valid(const char *at) {
-    block now, one, two, three;
-    memcpy(&now, at, BLOCK);
-    memcpy(&one, at - 1, BLOCK);
-    memcpy(&two, at - 2, BLOCK);
-    memcpy(&three, at - 3, BLOCK);
-    block follows = (block)(one >= 0xC0) | (block)(two >= 0xE0) | (block)(three >= 0xF0);
-    block continues = (block)((now & 0xC0) == 0x80);
-    block wrong = (follows ^ continues) | (block)((now & 0xFE) == 0xC0) | (block)(now >= 0xF5);
-    wrong |= (block)(one == 0xE0) & (block)(now < 0xA0);
-    wrong |= (block)(one == 0xED) & (block)(now >= 0xA0);
-    wrong |= (block)(one == 0xF0) & (block)(now < 0x90);
-    wrong |= (block)(one == 0xF4) & (block)(now >= 0x90);
-    words mask = (words)wrong;
-    return !any(&mask);
+static inline __attribute__((always_inline)) bool block_valid(enum lt_block_unit unit, const char *load, unsigned skip,
+                                                              struct open_ends *ends) {
+    uint64_t high = lt_block_from(unit, load, 0, (char)0x80) >> skip;
+    if (!(high | ends->continuations))
+        return true;
+    uint64_t leads = lt_block_from(unit, load, 0, (char)0xC0) >> skip;
+    uint64_t from_c2 = lt_block_from(unit, load, 0, (char)0xC2) >> skip;
+    uint64_t from_e0 = lt_block_from(unit, load, 0, (char)0xE0) >> skip;
+    uint64_t from_f0 = lt_block_from(unit, load, 0, (char)0xF0) >> skip;
+    uint64_t e0_or_ed = (lt_block_equal(unit, load, 0, (char)0xE0) | lt_block_equal(unit, load, 0, (char)0xED)) >> skip;
+    uint64_t due = leads << 1 | from_e0 << 2 | from_f0 << 3 | ends->continuations;
+    uint64_t wrong = (due ^ (high & ~leads)) | (leads & ~from_c2);
+    uint64_t open = ends->after_e0 | ends->after_ed | ends->after_f0 | ends->after_f4;
+    if (from_f0 | e0_or_ed | open)
+        wrong |= second_bytes_wrong(unit, load, skip, ends);
+    ends->continuations = leads >> 63 | from_e0 >> 62 | from_f0 >> 61;
+    return wrong == 0;
 }
 
-static inline __attribute__((always_inline)) bool block_ascii(const char *at) {
-    words bytes;
-    memcpy(&bytes, at, BLOCK);
-    bytes &= 0x8080808080808080u;
-    return !any(&bytes);
-}
-
-/** The same, cheaply, for a block without anything but ASCII in it and before it. */
-static inline __attribute__((always_inline)) bool block_plain(const char *at) {
-    uint32_t before;
-    memcpy(&before, at - BEFORE, sizeof before);
-    return (before & 0x80808080u) == 0 && block_ascii(at);
-}
-
-/** An offset before which all is valid, except that a sequence may not be complete there. Close to the end or to the
- * fault. */
-static inline __attribute__((always_inline)) size_t prefix_by_blocks(const char *data, size_t size) {
+/** An offset before which all is valid, except that a sequence may not be complete there: `size`, or less than a block
+ * before the fault. */
+static inline __attribute__((always_inline)) size_t prefix_by_blocks(enum lt_block_unit unit, const char *data,
+                                                                     size_t size) {
+    struct open_ends ends = {0};
     size_t at = 0;
-    while (at + BLOCK <= size && block_ascii(data + at))
-        at += BLOCK;
-    if (at == 0)
-        at = prefix_by_bytes(data, size < BLOCK ? size : BLOCK, 0);
-    if (at < BEFORE)
-        return at;
-    for (; at + BLOCK <= size; at += BLOCK)
-        if (!block_plain(data + at) && !block_valid(data + at))
+    for (; at + LT_BLOCK_SIZE <= size; at += LT_BLOCK_SIZE)
+        if (!block_valid(unit, data + at, 0, &ends))
             return at;
-    bool last_overlaps = size >= BLOCK + BEFORE;
-    return last_overlaps && block_valid(data + size - BLOCK) ? size : at;
+    if (at == size)
+        return size;
+    unsigned left = (unsigned)(size - at);
+    const char *load = data + size - LT_BLOCK_SIZE;
+    char padded[LT_BLOCK_SIZE];
+    if (at == 0) {
+        memset(padded, 0, sizeof padded);
+        memcpy(padded + LT_BLOCK_SIZE - left, data, left);
+        load = padded;
+    }
+    return block_valid(unit, load, LT_BLOCK_SIZE - left, &ends) ? size : at;
 }
 
-#if defined(__x86_64__) && !defined(LEAT_PLAIN_SCAN)
+#if defined(LT_BLOCK_X86)
+__attribute__((target("avx512f,avx512bw"))) static size_t prefix_avx512(const char *data, size_t size) {
+    return prefix_by_blocks(LT_BLOCK_AVX512, data, size);
+}
+
 __attribute__((target("avx2"))) static size_t prefix_avx2(const char *data, size_t size) {
-    return prefix_by_blocks(data, size);
+    return prefix_by_blocks(LT_BLOCK_AVX2, data, size);
 }
 #endif
 
-static size_t prefix_plain(const char *data, size_t size) {
-    return prefix_by_blocks(data, size);
+static size_t prefix_base(const char *data, size_t size) {
+    return prefix_by_blocks(LT_BLOCK_BASE, data, size);
+}
+
+static size_t prefix(const char *data, size_t size) {
+#if defined(LT_BLOCK_X86)
+    enum lt_block_unit unit = lt_block_unit();
+    if (unit == LT_BLOCK_AVX512)
+        return prefix_avx512(data, size);
+    if (unit == LT_BLOCK_AVX2)
+        return prefix_avx2(data, size);
+#endif
+    return prefix_base(data, size);
 }
 
 size_t lt_utf8_prefix(const char *data, size_t size) {
-    size_t at;
-#if defined(__x86_64__) && !defined(LEAT_PLAIN_SCAN)
-    at = __builtin_cpu_supports("avx2") ? prefix_avx2(data, size) : prefix_plain(data, size);
-#else
-    at = prefix_plain(data, size);
-#endif
-    return prefix_by_bytes(data, size, sequence_start(data, at));
+    return prefix_by_bytes(data, size, sequence_start(data, prefix(data, size)));
 }
