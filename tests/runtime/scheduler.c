@@ -297,6 +297,69 @@ static void starts_and_ends(void) {
     assert_int_equal(leat_run(runs_inside, NULL), 0);
 }
 
+static int short_run(void *arg) {
+    struct flags *flags = arg;
+    struct leat_scope *scope = leat_scope_open(NULL);
+    for (int i = 0; i < 20; i++)
+        leat_go(scope, count_one, flags);
+    leat_yield();
+    return leat_scope_close(scope);
+}
+
+static void *run_often(void *arg) {
+    struct flags *flags = arg;
+    for (size_t i = 0, done = 0; done < scaled(100); i++) {
+        int result = leat_run_with(&(struct leat_options){.workers = 2}, short_run, flags);
+        check(result == 0 || result == -EBUSY);
+        done += result == 0;
+        if (result)
+            usleep(20);
+    }
+    return NULL;
+}
+
+/* Threads that start runs compete: one at a time, and each run is whole. */
+static void runs_compete(void) {
+    pthread_t threads[4];
+    struct flags flags = {0};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_often, &flags), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(flags.count, 4 * 20 * scaled(100));
+}
+
+static void *scopes_of_a_thread(void *arg) {
+    struct flags *flags = arg;
+    while (!lt_load(&flags->stop, relaxed)) {
+        struct leat_scope *scope = leat_scope_open(NULL);
+        if (!scope)
+            continue; /* no run at the moment */
+        leat_go(scope, count_one, flags);
+        leat_scope_close(scope);
+        usleep(300); /* a run waits for the scopes that are open: leave gaps in which it can end */
+    }
+    return NULL;
+}
+
+static int nap(void *arg) {
+    (void)arg;
+    return leat_sleep(200 * LEAT_MICROSECOND);
+}
+
+/* Threads open scopes and spawn tasks while runs end and begin. */
+static void threads_against_the_end(void) {
+    pthread_t threads[3];
+    struct flags flags = {0};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, scopes_of_a_thread, &flags), 0);
+    for (size_t i = 0; i < scaled(300); i++)
+        assert_int_equal(leat_run_with(&(struct leat_options){.workers = 2}, nap, NULL), 0);
+    lt_store(&flags.stop, true, relaxed);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+}
+
 static int note_workers(void *arg) {
     *(unsigned *)arg = leat_workers();
     return 0;
@@ -361,6 +424,8 @@ static const struct test tests[] = {
     {"bursts of tasks between pauses", bursts},
     {"an idle process is idle", idle_is_idle},
     {"tasks are spawned while the run ends", .plain = starts_and_ends},
+    {"threads that start runs compete", .plain = runs_compete},
+    {"threads open scopes while runs end", .plain = threads_against_the_end},
     {"the number of workers: asked for, from the environment, from the machine", .plain = number_of_workers},
     {"task numbers are never used twice", ids_differ},
 };

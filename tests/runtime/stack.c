@@ -123,6 +123,35 @@ static void other_faults(void) {
     assert_null(strstr(report, "leat: stack overflow"));
 }
 
+static int do_nothing(void *arg) {
+    (void)arg;
+    return 0;
+}
+
+static int spawn_too_large(void *arg) {
+    (void)arg;
+    struct leat_task_options options = {.stack = LEAT_STACK_COMPUTE};
+    struct leat_scope *scope = leat_scope_open(NULL);
+    leat_go_with(scope, do_nothing, NULL, &options);
+    return leat_scope_close(scope);
+}
+
+/* A task whose stack cannot be had ends with -ENOMEM; nothing hangs. */
+static void no_stack(void) {
+    if (THREAD_SANITIZER || ADDRESS_SANITIZER)
+        return; /* they need the address space for themselves */
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        setrlimit(RLIMIT_AS, &(struct rlimit){600u << 20, 600u << 20});
+        _exit(-leat_run_with(&(struct leat_options){.workers = 3}, spawn_too_large, NULL));
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ENOMEM);
+}
+
 /* ----------------------------------------------------------------- number */
 
 struct tally {
@@ -231,6 +260,7 @@ static const struct test tests[] = {
     {"the default size can be chosen", .plain = size_of_default},
     {"a stack overflow is reported with its task", .plain = overflow},
     {"other faults are not called stack overflows", .plain = other_faults},
+    {"a task whose stack cannot be had fails, and nothing hangs", .plain = no_stack},
     {"a million queued tasks", million_queued},
     {"a hundred thousand started tasks", many_started},
     {"memory returns after a burst", memory_returns},
