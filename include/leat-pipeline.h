@@ -63,8 +63,9 @@ struct leat_item {
     struct leat_value *values; /**< additions, in order; a name once */
     uint32_t value_count;
     uint32_t value_room;
-    uint8_t shape; /**< the engine's: what is known of the body's JSON */
-    uint8_t fate;  /**< enum leat_fate */
+    uint64_t names[2]; /**< the engine's: names that the body's members may have */
+    uint8_t shape;     /**< the engine's: what is known of the body's JSON */
+    uint8_t fate;      /**< enum leat_fate */
     int code;      /**< of a failed item: a negative errno value */
     const char *stage;        /**< of a failed item: where */
     struct leat_bytes reason; /**< of a failed item: one sentence */

@@ -88,6 +88,15 @@ static const char *replace(struct leat_bytes text, const struct leat_value *valu
     return copied;
 }
 
+/** `name`:`json`, after the member before it if there is one. */
+static char *append_member(char *out, const struct leat_value *value, bool first) {
+    if (!first)
+        *out++ = ',';
+    out += lt_json_encode(value->name, out);
+    *out++ = ':';
+    return append_json(out, value->json);
+}
+
 size_t lt_json_splice(struct leat_bytes text, const struct leat_value *values, size_t count, char *room) {
     place *places = places_in(room, lt_json_splice_room(text, values, count), count);
     const char *content_end;
@@ -97,17 +106,27 @@ size_t lt_json_splice(struct leat_bytes text, const struct leat_value *values, s
     if (found > 0)
         copied = replace(text, values, count, places, &out);
     out = append(out, copied, content_end);
-    bool empty = content_end[-1] == '{';
+    bool first = content_end[-1] == '{';
     for (size_t i = 0; i < count; i++) {
         if (places[i])
             continue;
-        if (!empty)
-            *out++ = ',';
-        empty = false;
-        out += lt_json_encode(values[i].name, out);
-        *out++ = ':';
-        out = append_json(out, values[i].json);
+        out = append_member(out, &values[i], first);
+        first = false;
     }
     out = append(out, content_end, text.data + text.size);
+    return (size_t)(out - room);
+}
+
+size_t lt_json_append(struct leat_bytes text, const struct leat_value *values, size_t count, char *room) {
+    const char *end = text.data + text.size;
+    const char *content_end = lt_json_space_before(text.data, end) - 1;
+    content_end = lt_json_space_before(text.data, content_end);
+    bool first = content_end[-1] == '{';
+    char *out = append(room, text.data, content_end);
+    for (size_t i = 0; i < count; i++) {
+        out = append_member(out, &values[i], first);
+        first = false;
+    }
+    out = append(out, content_end, end);
     return (size_t)(out - room);
 }

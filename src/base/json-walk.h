@@ -27,10 +27,21 @@ struct lt_json_member {
     bool escaped;                  /**< the name has escapes */
 };
 
+static inline bool lt_json_is_space(char byte) {
+    return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
+}
+
 /** The first byte from `at` that is no white space, or `end`. */
 static inline const char *lt_json_space(const char *at, const char *end) {
-    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+    while (at < end && lt_json_is_space(*at))
         at++;
+    return at;
+}
+
+/** The begin of the white space that ends at `at`. */
+static inline const char *lt_json_space_before(const char *begin, const char *at) {
+    while (at > begin && lt_json_is_space(at[-1]))
+        at--;
     return at;
 }
 

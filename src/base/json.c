@@ -308,28 +308,34 @@ int lt_json_check(struct leat_bytes text, struct leat_error *error) {
 }
 
 /** Go on to the end; `*value` is the last member with that name. 0, -ENOENT, -1. */
-static int last_member(walk_t *walk, struct leat_bytes name, struct leat_bytes *value) {
+static int last_member(walk_t *walk, struct leat_bytes name, struct leat_bytes *value, struct lt_json_names *names) {
     struct lt_json_member member;
+    struct lt_json_names met = {0};
     int found = -ENOENT, more;
     while ((more = lt_json_next(walk, &member)) > 0) {
+        if (member.escaped)
+            lt_json_names_add_all(&met);
+        else
+            lt_json_names_add(&met, (struct leat_bytes){member.name, (size_t)(member.name_end - member.name)});
         if (!lt_json_named(&member, name))
             continue;
         *value = (struct leat_bytes){member.value, (size_t)(member.value_end - member.value)};
         found = 0;
     }
+    *names = met;
     return more < 0 ? more : found;
 }
 
 /** lt_json_member() that says nothing about a member that is not there. */
 static int member_of(struct leat_bytes text, struct leat_bytes name, struct leat_bytes *value,
-                     struct leat_error *error) {
+                     struct lt_json_names *names, struct leat_error *error) {
     walk_t walk = lt_json_walk(text);
     if (walk.at == walk.end || *walk.at != '{') {
         int code = lt_json_check(text, error);
         return code ? code : leat_fail(error, -EINVAL, "not a JSON object");
     }
     struct leat_bytes last = {0};
-    int found = last_member(&walk, name, &last);
+    int found = last_member(&walk, name, &last, names);
     if (found == -1)
         return report(&walk, "object", error);
     int code = finish(&walk, "object", error);
@@ -339,8 +345,15 @@ static int member_of(struct leat_bytes text, struct leat_bytes name, struct leat
 }
 
 int lt_json_member(struct leat_bytes text, struct leat_bytes name, struct leat_bytes *value, struct leat_error *error) {
-    int code = member_of(text, name, value, error);
+    struct lt_json_names names;
+    int code = member_of(text, name, value, &names, error);
     return code == -ENOENT ? leat_fail(error, code, "no member \"%.*s\"", (int)name.size, name.data) : code;
+}
+
+int lt_json_object(struct leat_bytes text, struct lt_json_names *names, struct leat_error *error) {
+    struct leat_bytes value;
+    int code = member_of(text, (struct leat_bytes){0}, &value, names, error);
+    return code == -ENOENT ? 0 : code;
 }
 
 /* --------------------------------------------------------------- paths */
@@ -388,6 +401,7 @@ static const char *path_next(const char *path, struct leat_bytes *name, size_t *
 
 /** One step of a path, within a valid value. The rest of the path, or NULL and `*code`. */
 static const char *path_step(struct leat_bytes *json, const char *path, int *code) {
+    struct lt_json_names names;
     struct leat_bytes name;
     size_t index = 0;
     const char *rest = path_next(path, &name, &index);
@@ -398,7 +412,7 @@ static const char *path_step(struct leat_bytes *json, const char *path, int *cod
     *code = -ENOENT;
     if (json->size > 0 && json->data[0] == (by_index ? '[' : '{')) {
         walk_t walk = lt_json_walk(*json);
-        *code = by_index ? element(*json, index, json) : last_member(&walk, name, json);
+        *code = by_index ? element(*json, index, json) : last_member(&walk, name, json, &names);
     }
     return *code ? NULL : rest;
 }
@@ -423,13 +437,14 @@ int lt_json_path_check(const char *path, struct leat_error *error) {
     return at ? 0 : leat_fail(error, -EINVAL, "\"%s\" is not a path like .name, .a.b or .a[0]", path);
 }
 
-int lt_json_find(struct leat_bytes text, const char *path, struct leat_bytes *value, struct leat_error *error) {
+int lt_json_find_named(struct leat_bytes text, const char *path, struct leat_bytes *value, struct lt_json_names *names,
+                       struct leat_error *error) {
     struct leat_bytes name;
     const char *rest = lt_json_path_name(path, &name);
     if (!rest)
         return lt_json_path_check(path, error);
     struct leat_bytes first;
-    int code = member_of(text, name, &first, error);
+    int code = member_of(text, name, &first, names, error);
     if (code == 0 && *rest == '\0')
         *value = first;
     else if (code == 0)
@@ -437,4 +452,9 @@ int lt_json_find(struct leat_bytes text, const char *path, struct leat_bytes *va
     if (code == -EINVAL)
         return lt_json_path_check(path, error) ? -EINVAL : code;
     return code == -ENOENT ? leat_fail(error, code, "no field %s%s", *path == '.' ? "" : ".", path) : code;
+}
+
+int lt_json_find(struct leat_bytes text, const char *path, struct leat_bytes *value, struct leat_error *error) {
+    struct lt_json_names names;
+    return lt_json_find_named(text, path, value, &names, error);
 }

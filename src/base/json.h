@@ -7,7 +7,7 @@
 #ifndef LEAT_BASE_JSON_H
 #define LEAT_BASE_JSON_H
 
-#include "leat-pipeline.h"
+#include "base/json-names.h"
 
 enum { LT_JSON_DEPTH = 512 }; /* deeper nesting is refused, not followed */
 
@@ -24,9 +24,15 @@ int lt_json_member(struct leat_bytes text, struct leat_bytes name, struct leat_b
 /**
  * The same along a path ".name", "name", ".a.b", ".a[0]": a name is whatever
  * has no dot and no bracket in it. -ENOENT also where the path leads through
- * something of another kind; -EINVAL also for a path that is none.
+ * something of another kind; -EINVAL also for a path that is none. `*names`
+ * becomes the names of the top-level members where the result is 0 or -ENOENT.
  */
 int lt_json_find(struct leat_bytes text, const char *path, struct leat_bytes *value, struct leat_error *error);
+int lt_json_find_named(struct leat_bytes text, const char *path, struct leat_bytes *value, struct lt_json_names *names,
+                       struct leat_error *error);
+
+/** Check that `text` is exactly one JSON object and fill `*names`. Codes as of lt_json_member(), which see. */
+int lt_json_object(struct leat_bytes text, struct lt_json_names *names, struct leat_error *error);
 
 /** The name that `path` begins with, in `*name`. Returns the rest of the path; NULL: it is no path. */
 const char *lt_json_path_name(const char *path, struct leat_bytes *name);
@@ -63,5 +69,8 @@ size_t lt_json_encode(struct leat_bytes text, char *room);
  */
 size_t lt_json_splice_room(struct leat_bytes text, const struct leat_value *values, size_t count);
 size_t lt_json_splice(struct leat_bytes text, const struct leat_value *values, size_t count, char *room);
+
+/** The same where none of the values has a member of its name: the object is not read. */
+size_t lt_json_append(struct leat_bytes text, const struct leat_value *values, size_t count, char *room);
 
 #endif

@@ -107,11 +107,19 @@ static int inside(struct leat_bytes found, const char *path, const char *rest, s
     return code ? leat_fail(error, code, "no field %s%s", *path == '.' ? "" : ".", path) : 0;
 }
 
+/** What a look at all of the body told: `code` is -EBADMSG, or it is an object with these names. */
+static void learn(struct leat_item *item, int code, const struct lt_json_names *names) {
+    item->shape = code == -EBADMSG ? LT_SHAPE_BROKEN : LT_SHAPE_OBJECT;
+    if (item->shape == LT_SHAPE_OBJECT)
+        memcpy(item->names, names->words, sizeof item->names);
+}
+
 static int body_field(struct leat_item *item, const char *path, struct leat_bytes *json, struct leat_error *error) {
-    int code = lt_json_find(item->body, path, json, error);
+    struct lt_json_names names;
+    int code = lt_json_find_named(item->body, path, json, &names, error);
     if (code == -EINVAL)
         return code;
-    item->shape = code == -EBADMSG ? LT_SHAPE_BROKEN : LT_SHAPE_OBJECT;
+    learn(item, code, &names);
     if (code == -EBADMSG && error)
         lt_error_prefix(error, "the %s is broken JSON", kind_of(item));
     return code;
@@ -226,15 +234,26 @@ int leat_item_add_text(struct leat_batch *batch, struct leat_item *item, struct 
 
 /* ----------------------------------------------------------- rendering */
 
-static int splice(struct leat_batch *batch, struct leat_bytes object, const struct leat_value *values, size_t count,
-                  struct leat_bytes *out, struct leat_error *error) {
+/** Whether some of the values may have a member of their name in the body. */
+static bool may_replace(const struct lt_json_names *names, const struct leat_value *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (lt_json_names_may_have(names, values[i].name))
+            return true;
+    return false;
+}
+
+static int splice(struct leat_batch *batch, struct leat_bytes object, const struct lt_json_names *names,
+                  const struct leat_value *values, size_t count, struct leat_bytes *out, struct leat_error *error) {
     struct lt_arena *arena = lt_batch_arena(batch);
     size_t size = lt_json_splice_room(object, values, count);
     char *room = lt_arena_alloc(arena, size);
     if (!room)
         return leat_fail(error, -ENOMEM, "memory is too short for an item of %zu bytes", size);
-    *out = (struct leat_bytes){room, lt_json_splice(object, values, count, room)};
-    lt_arena_shrink(arena, room, out->size);
+    bool replaces = may_replace(names, values, count);
+    size_t length =
+        replaces ? lt_json_splice(object, values, count, room) : lt_json_append(object, values, count, room);
+    *out = (struct leat_bytes){room, length};
+    lt_arena_shrink(arena, room, length);
     return 0;
 }
 
@@ -253,7 +272,8 @@ static int render_plain(struct leat_batch *batch, struct leat_item *item, struct
     for (uint32_t i = 0; i < item->value_count; i++)
         if (&item->values[i] != instead)
             all[count++] = item->values[i];
-    return splice(batch, (struct leat_bytes){"{}", 2}, all, count, out, error);
+    const struct lt_json_names none = {0};
+    return splice(batch, (struct leat_bytes){"{}", 2}, &none, all, count, out, error);
 }
 
 int leat_item_render(struct leat_batch *batch, struct leat_item *item, struct leat_bytes *out,
@@ -263,13 +283,14 @@ int leat_item_render(struct leat_batch *batch, struct leat_item *item, struct le
         return 0;
     if (is_plain(item))
         return render_plain(batch, item, out, error);
+    struct lt_json_names names = {{item->names[0], item->names[1]}};
     if (item->shape != LT_SHAPE_OBJECT) {
-        int code = lt_json_check(item->body, error);
-        item->shape = code ? LT_SHAPE_BROKEN : LT_SHAPE_OBJECT;
+        int code = lt_json_object(item->body, &names, error);
+        learn(item, code, &names);
         if (code && error)
             lt_error_prefix(error, "the %s is broken JSON", kind_of(item));
         if (code)
             return code;
     }
-    return splice(batch, item->body, item->values, item->value_count, out, error);
+    return splice(batch, item->body, &names, item->values, item->value_count, out, error);
 }
