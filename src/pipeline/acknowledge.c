@@ -146,6 +146,8 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
 
 int lt_acknowledge_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
+    if (!lt_begin(pipeline))
+        return 0;
     struct leat_batch *batches[LT_SINK_TAKES];
     for (;;) {
         lt_line_switch(&pipeline->acknowledge_line, LEAT_WAITS_INPUT);

@@ -183,6 +183,7 @@ struct lt_pipeline {
     bool sink_broken;
     struct leat_error error;
     struct lt_reach opening, reading;
+    struct leat_wg beginning, gate; /* tasks that have not begun; 1 until all have */
 
     /* watchdog */
     pthread_t watchdog;
@@ -217,11 +218,11 @@ int lt_reach_open(struct lt_pipeline *pipeline, struct lt_reach *reach, enum lt_
 void lt_reach_close(struct lt_pipeline *pipeline, struct lt_reach *reach);
 
 /* flow.c: tasks */
+/** Wait until all tasks of the run have begun. False: one could not, all is called off. */
+bool lt_begin(struct lt_pipeline *pipeline);
 int lt_source_task(void *pipeline);
 int lt_worker_task(void *worker);
 int lt_sink_task(void *pipeline);
-/** One member less; the last one closes what comes after the group. */
-void lt_worker_gone(struct lt_group *group, struct lt_pipeline *pipeline);
 /** Every item that is still on its way goes back. */
 void lt_return_items(struct leat_batch *batch);
 /** Name the place of new failures. Returns how many items are live. */

@@ -45,6 +45,11 @@ static void hand_on(struct lt_pipeline *pipeline, struct lt_reach *reach, struct
         lt_reach_close(pipeline, reach);
 }
 
+bool lt_begin(struct lt_pipeline *pipeline) {
+    leat_wg_done(&pipeline->beginning);
+    return leat_wg_wait(&pipeline->gate) == 0;
+}
+
 /* ------------------------------------------------------------------ source */
 
 /** What was read joins the run. */
@@ -97,6 +102,8 @@ static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
 
 int lt_source_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
+    if (!lt_begin(pipeline))
+        return 0;
     struct leat_chan *first = pipeline->group_count ? pipeline->groups[0].in : pipeline->to_sink;
     struct lt_line *line = &pipeline->source_line;
     uint64_t sequence = 0;
@@ -165,7 +172,8 @@ static void process(struct lt_worker *worker, struct leat_batch *batch) {
     }
 }
 
-void lt_worker_gone(struct lt_group *group, struct lt_pipeline *pipeline) {
+/** One member less; the last one closes what comes after the group. */
+static void worker_gone(struct lt_group *group, struct lt_pipeline *pipeline) {
     if (lt_fetch_sub(&group->left, 1, acq_rel) == 1)
         leat_chan_close(lt_output_of(pipeline, group->index));
 }
@@ -188,6 +196,8 @@ int lt_worker_task(void *argument) {
     struct lt_group *group = worker->group;
     struct leat_chan *out = lt_output_of(pipeline, group->index);
     size_t column = group->index + 1;
+    if (!lt_begin(pipeline))
+        return 0;
     if (lt_reach_open(pipeline, &worker->reach, LT_DROPPING) < 0)
         break_stage(pipeline, group, group->name, &(struct leat_error){-ENOMEM, "out of memory"});
     for (struct leat_batch *batch;;) {
@@ -203,7 +213,7 @@ int lt_worker_task(void *argument) {
         hand_on(pipeline, &worker->reach, out, batch);
     }
     lt_reach_close(pipeline, &worker->reach);
-    lt_worker_gone(group, pipeline);
+    worker_gone(group, pipeline);
     return 0;
 }
 
@@ -285,6 +295,8 @@ static void flush_sink(struct lt_pipeline *pipeline) {
 
 int lt_sink_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
+    if (!lt_begin(pipeline))
+        return 0;
     struct lt_line *line = &pipeline->sink_line;
     struct leat_batch *batches[LT_SINK_TAKES];
     for (;;) {

@@ -204,46 +204,48 @@ static int spawn(struct leat_scope *scope, leat_fn *task, void *argument, const 
 }
 
 static bool spawn_workers(struct lt_pipeline *pipeline, struct leat_scope *scope) {
-    bool all = true;
     for (size_t g = 0; g < pipeline->group_count; g++) {
         struct lt_group *group = &pipeline->groups[g];
         for (unsigned w = 0; w < group->workers; w++) {
             lt_line_start(&group->members[w].line, LEAT_WAITS_INPUT);
-            if (all && spawn(scope, lt_worker_task, &group->members[w], group->name) == 0)
-                continue;
-            all = false;
-            lt_worker_gone(group, pipeline);
+            if (spawn(scope, lt_worker_task, &group->members[w], group->name) < 0)
+                return false;
         }
     }
-    return all;
+    return true;
 }
 
-/** Start from the end of the pipeline; what could not be started is closed, so that the rest ends at once. */
 static bool spawn_all(struct lt_pipeline *pipeline, struct leat_scope *scope) {
     const struct lt_plan *plan = pipeline->plan;
     lt_line_start(&pipeline->source_line, LEAT_WAITS_OUTPUT);
     lt_line_start(&pipeline->sink_line, LEAT_WAITS_INPUT);
     lt_line_start(&pipeline->acknowledge_line, LEAT_WAITS_INPUT);
-    if (spawn(scope, lt_acknowledge_task, pipeline, "acknowledge") < 0)
-        return false;
-    if (spawn(scope, lt_sink_task, pipeline, plan->to.spelling) < 0) {
-        leat_chan_close(pipeline->confirmed);
-        return false;
-    }
-    if (spawn_workers(pipeline, scope) && spawn(scope, lt_source_task, pipeline, plan->from.spelling) == 0)
-        return true;
-    leat_chan_close(pipeline->group_count ? pipeline->groups[0].in : pipeline->to_sink);
-    return false;
+    return spawn(scope, lt_acknowledge_task, pipeline, "acknowledge") == 0 &&
+           spawn(scope, lt_sink_task, pipeline, plan->to.spelling) == 0 && spawn_workers(pipeline, scope) &&
+           spawn(scope, lt_source_task, pipeline, plan->from.spelling) == 0;
 }
 
+/**
+ * A task gets its stack when it begins; without memory for one it ends there, and whoever waits for it would wait for
+ * ever. So all wait in lt_begin() until all have begun; one that cannot cancels the scope, and with it the start. Later
+ * nothing does: the tasks return 0.
+ */
 static void flow(struct lt_pipeline *pipeline) {
-    struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.name = "pipeline", .collect = true});
-    if (scope && spawn_all(pipeline, scope)) {
-        leat_scope_close(scope);
-        return;
-    }
+    struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.name = "pipeline"});
+    size_t tasks = 3;
+    for (size_t g = 0; g < pipeline->group_count; g++)
+        tasks += pipeline->groups[g].workers;
+    leat_wg_add(&pipeline->beginning, (int)tasks);
+    leat_wg_add(&pipeline->gate, 1);
+    bool begun = scope && spawn_all(pipeline, scope) && leat_wg_wait(&pipeline->beginning) == 0;
+    if (begun)
+        leat_wg_done(&pipeline->gate);
+    else if (scope)
+        leat_scope_cancel(scope, -ENOMEM);
     leat_scope_close(scope);
-    leat_fail(&pipeline->error, -ENOMEM, "out of memory for the tasks of the run");
+    if (begun)
+        return;
+    leat_fail(&pipeline->error, -ENOMEM, "out of memory for the %zu tasks of the run", tasks);
     lt_store(&pipeline->failed_to_start, true, release);
 }
 
@@ -303,6 +305,10 @@ static enum lt_outcome outcome(struct lt_pipeline *pipeline, int code, struct le
     if (code == -EDEADLK) {
         leat_fail(error, code, "every task of the run waited for something that could no longer happen");
         return LT_INTERNAL;
+    }
+    if (code < 0) {
+        leat_fail(error, code, "the run did not start: %s", strerror(-code));
+        return LT_NOT_STARTED;
     }
     *error = pipeline->error;
     bool stopped = lt_load(&pipeline->asked, acquire) != LT_RUNNING;
