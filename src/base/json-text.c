@@ -5,6 +5,7 @@
  * copied too far, because neither direction's output runs ahead of its input
  * (decode) or of six times its input (encode).
  */
+#include "base/block.h"
 #include "base/json-scan.h"
 #include "base/json-walk.h"
 #include "base/utf8.h"
@@ -13,8 +14,13 @@
 
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
 
-static unsigned hex_digit(char digit) {
-    return digit <= '9' ? (unsigned)(digit - '0') : (unsigned)((digit | 0x20) - 'a' + 10);
+static const uint8_t hex_value[256] = {
+    ['0'] = 0,  ['1'] = 1,  ['2'] = 2,  ['3'] = 3,  ['4'] = 4,  ['5'] = 5,  ['6'] = 6,  ['7'] = 7,
+    ['8'] = 8,  ['9'] = 9,  ['a'] = 10, ['b'] = 11, ['c'] = 12, ['d'] = 13, ['e'] = 14, ['f'] = 15,
+    ['A'] = 10, ['B'] = 11, ['C'] = 12, ['D'] = 13, ['E'] = 14, ['F'] = 15};
+
+static uint32_t hex_digit(char digit) {
+    return hex_value[(unsigned char)digit];
 }
 
 static uint32_t hex4(const char *at) {
@@ -73,44 +79,90 @@ bool lt_json_named(const struct lt_json_member *member, struct leat_bytes name) 
     return matched == name.size;
 }
 
-/** Copy plain bytes from `at` up to the next backslash or `end`. */
-static const char *copy_plain(const char *at, const char *end, char **out) {
-    while (end - at >= LT_BLOCK) {
-        memcpy(*out, at, LT_BLOCK);
-        uint64_t mask = lt_scan_string(at);
-        unsigned plain = mask ? (unsigned)__builtin_ctzll(mask) : LT_BLOCK;
-        *out += plain;
-        at += plain;
-        if (mask)
-            return at;
+enum { LONGEST_ESCAPE = 12 }; /* a pair of surrogates */
+
+/** Decode the escape at `at` to `*out`; returns what follows it. */
+static inline __attribute__((always_inline)) const char *decode_escape(const char *at, const char *end, char **out) {
+    char byte = escaped_byte[(unsigned char)at[1]];
+    if (byte) {
+        *(*out)++ = byte;
+        return at + 2;
     }
-    while (at < end && *at != '\\')
-        *(*out)++ = *at++;
+    uint32_t code_point;
+    at = unicode_escape(at, end, &code_point);
+    *out += lt_utf8_write(code_point, *out);
     return at;
+}
+
+/**
+ * Decode blocks as long as they are whole and 64 bytes can be copied from
+ * wherever the last escape in them ends; returns how far it came. A block is
+ * copied at once, and after each escape in it again, to where the rest belongs.
+ */
+static inline __attribute__((always_inline)) const char *decode_blocks(enum lt_block_unit unit, const char *at,
+                                                                       const char *end, char **to) {
+    char *out = *to;
+    while (end - at >= 2 * LT_BLOCK_SIZE + LONGEST_ESCAPE) {
+        const char *block = at;
+        uint64_t escapes = lt_block_equal(unit, block, 0, '\\');
+        memcpy(out, at, LT_BLOCK_SIZE);
+        while (escapes) {
+            const char *escape = block + __builtin_ctzll(escapes);
+            out += escape - at;
+            at = decode_escape(escape, end, &out);
+            memcpy(out, at, LT_BLOCK_SIZE);
+            size_t done = (size_t)(at - block);
+            escapes = done < LT_BLOCK_SIZE ? escapes & UINT64_MAX << done : 0;
+        }
+        const char *next = at > block + LT_BLOCK_SIZE ? at : block + LT_BLOCK_SIZE;
+        out += next - at;
+        at = next;
+    }
+    *to = out;
+    return at;
+}
+
+#if defined(LT_BLOCK_X86)
+__attribute__((target("avx512f,avx512bw"))) static const char *decode_avx512(const char *at, const char *end,
+                                                                             char **out) {
+    return decode_blocks(LT_BLOCK_AVX512, at, end, out);
+}
+
+__attribute__((target("avx2"))) static const char *decode_avx2(const char *at, const char *end, char **out) {
+    return decode_blocks(LT_BLOCK_AVX2, at, end, out);
+}
+#endif
+
+static const char *decode_most(const char *at, const char *end, char **out) {
+#if defined(LT_BLOCK_X86)
+    enum lt_block_unit unit = lt_block_unit();
+    if (unit == LT_BLOCK_AVX512)
+        return decode_avx512(at, end, out);
+    if (unit == LT_BLOCK_AVX2)
+        return decode_avx2(at, end, out);
+#endif
+    return decode_blocks(LT_BLOCK_BASE, at, end, out);
 }
 
 int lt_json_decode(struct leat_bytes json, char *room, struct leat_bytes *text) {
     if (json.size < 2 || json.data[0] != '"')
         return -EINVAL;
-    const char *begin = json.data + 1;
+    const char *at = json.data + 1;
     const char *end = json.data + json.size - 1;
-    const char *at = memchr(begin, '\\', (size_t)(end - begin));
-    if (!at) {
-        *text = (struct leat_bytes){begin, json.size - 2};
+    const char *escape = memchr(at, '\\', (size_t)(end - at));
+    if (!escape) {
+        *text = (struct leat_bytes){at, json.size - 2};
         return 0;
     }
-    size_t plain = (size_t)(at - begin);
-    memcpy(room, begin, plain);
-    char *out = room + plain;
-    while (at < end) {
-        uint32_t code_point;
-        at = lt_json_escape(at, end, &code_point);
-        if (code_point < 0x80)
-            *out++ = (char)code_point;
-        else
-            out += lt_utf8_write(code_point, out);
-        at = copy_plain(at, end, &out);
+    char *out = room;
+    at = decode_most(at, end, &out);
+    while ((escape = memchr(at, '\\', (size_t)(end - at)))) {
+        memcpy(out, at, (size_t)(escape - at));
+        out += escape - at;
+        at = decode_escape(escape, end, &out);
     }
+    memcpy(out, at, (size_t)(end - at));
+    out += end - at;
     *text = (struct leat_bytes){room, (size_t)(out - room)};
     return 0;
 }
