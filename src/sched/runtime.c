@@ -226,7 +226,7 @@ int leat_run_with(const struct leat_options *options, leat_fn *fn, void *arg) {
         lt_thread_yield();
     lt_poll_end();
     lt_scope_root_free(runtime->root);
-    lt_stacks_end();
+    lt_stacks_end(lt_load(&runtime->done, relaxed) == LT_ABANDONED);
     lt_tasks_abandon();
     runtime_free(runtime);
     lt_store(&taken, 0, release);

@@ -34,6 +34,7 @@ static struct {
     struct lt_lock lock;
     struct shape shapes[LT_STACK_CLASSES];
     struct slab *slabs;
+    struct slab *kept; /* of abandoned runs: channels may still name waiters that lie there */
     struct lt_stack_list depot[LT_STACK_CLASSES];
     unsigned dirty; /* in the depots, with pages */
     unsigned least; /* fewest of them since the last look */
@@ -52,10 +53,15 @@ void lt_stacks_start(size_t size) {
     pool.shapes[LEAT_STACK_COMPUTE] = (struct shape){256 << 20, 64 << 10, 4};
 }
 
-void lt_stacks_end(void) {
+void lt_stacks_end(bool keep) {
     while (pool.slabs) {
         struct slab *slab = pool.slabs;
         pool.slabs = slab->next;
+        if (keep) {
+            slab->next = pool.kept;
+            pool.kept = slab;
+            continue;
+        }
         for (unsigned i = 0; i < slab->count; i++)
             lt_annotate_stack_gone(&slab->stacks[i].annotation);
         lt_unreserve(slab->memory, slab->size);

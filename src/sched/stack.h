@@ -45,8 +45,9 @@ bool lt_stack_trim(bool look);
 /** Bytes below `bottom` that fault. */
 size_t lt_stack_guard(unsigned stack_class);
 
-/** At the start and the end of a runtime; `size`: of the default class. */
+/** At the start and the end of a runtime; `size`: of the default class. `keep`: tasks were abandoned on their stacks.
+ */
 void lt_stacks_start(size_t size);
-void lt_stacks_end(void);
+void lt_stacks_end(bool keep);
 
 #endif

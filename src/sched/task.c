@@ -125,8 +125,11 @@ void lt_task_each(void (*visit)(struct lt_task *task, void *arg), void *arg) {
 
 static void abandon(struct lt_task *task, void *arg) {
     (void)arg;
-    if (lt_load(&task->kind, relaxed) == LT_TASK)
-        lt_task_free(NULL, task);
+    if (lt_load(&task->kind, relaxed) != LT_TASK)
+        return;
+    /* Nobody may end its wait any more: whoever comes later finds it ended. */
+    lt_fetch_or(&task->ticket, LT_TICKET_STATES, seq_cst);
+    lt_task_free(NULL, task);
 }
 
 void lt_tasks_abandon(void) {
