@@ -156,9 +156,12 @@ int lt_errors_open(struct lt_errors *errors, const char *path, struct leat_error
         return 0;
     struct stat status;
     bool regular = stat(path, &status) < 0 || S_ISREG(status.st_mode);
-    errors->fd = open(path, (regular ? O_RDWR : O_WRONLY) | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    /* O_NONBLOCK: a named pipe without a reader is an error, not a wait; writing may wait. */
+    int mode = (regular ? O_RDWR : O_WRONLY) | O_CREAT | O_APPEND;
+    errors->fd = open(path, mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
     if (errors->fd < 0)
         return leat_fail(error, -errno, "error file %s: %s", path, strerror(errno));
+    fcntl(errors->fd, F_SETFL, mode & ~O_CREAT);
     /* Records that come back as items make records without end. */
     if (lt_open_elsewhere(errors->fd, STDIN_FILENO) & LT_OPEN_TO_READ)
         return leat_fail(error, -EINVAL, "error file %s: is in use by this run", path);

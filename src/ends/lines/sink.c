@@ -36,6 +36,8 @@
 
 enum { BUFFER = 1 << 20 };
 
+static const leat_time LOOK_AGAIN = 20 * LEAT_MILLISECOND; /* for the reader of a named pipe */
+
 struct lines {
     struct lt_lines_sink_settings settings;
     const char *name;
@@ -72,7 +74,8 @@ static int open_file(struct lines *lines, const struct leat_segment *segment, st
     if (ends_with(segment->target, ".gz") || ends_with(segment->target, ".zst"))
         return leat_fail(error, -EOPNOTSUPP, "%s: cannot write packed files (write to - and pipe it to %s)",
                          lines->name, ends_with(segment->target, ".gz") ? "gzip" : "zstd");
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (lines->settings.append ? O_APPEND : 0);
+    /* O_NONBLOCK: a named pipe without a reader is an error then, not a wait that nothing can end. */
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (lines->settings.append ? O_APPEND : 0);
     lines->fd = is_standard ? STDOUT_FILENO : open(segment->target, flags, 0666);
     struct stat status;
     if (lines->fd < 0 || fstat(lines->fd, &status) < 0)
@@ -100,6 +103,27 @@ static int open_blocking(void *arg) {
     return open_file(opening->lines, opening->segment, opening->error);
 }
 
+static bool is_pipe(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+static int open_patiently(struct opening *opening) {
+    struct leat_error *error = opening->error;
+    const char *target = opening->segment->target;
+    for (;;) {
+        error->text[0] = '\0';
+        int code = leat_block(open_blocking, opening);
+        if (code && !error->text[0])
+            return leat_fail(error, code, "%s: cannot open for writing: %s", target, strerror(-code));
+        if (code != -ENXIO || !is_pipe(target))
+            return code;
+        code = leat_sleep(LOOK_AGAIN);
+        if (code)
+            return leat_fail(error, code, "%s: nobody has opened this pipe for reading", target);
+    }
+}
+
 static void close_lines(void *sink) {
     struct lines *lines = sink;
     if (lines->fd > STDERR_FILENO)
@@ -114,9 +138,7 @@ static int open_lines(void **sink, const struct leat_segment *segment, struct le
     memset(lines, 0, offsetof(struct lines, buffer));
     lines->settings = *(const struct lt_lines_sink_settings *)segment->settings;
     lines->delimiter = lines->settings.null ? '\0' : '\n';
-    /* Opening a named pipe waits for its reader. */
-    struct opening opening = {lines, segment, error};
-    int code = leat_block(open_blocking, &opening);
+    int code = open_patiently(&(struct opening){lines, segment, error});
     if (code)
         close_lines(lines);
     else

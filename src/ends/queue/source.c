@@ -71,12 +71,11 @@ static void close_source(void *arg) {
 }
 
 /* What leat_block() itself may fail with leaves no message. */
-static int run_blocking(leat_fn *work, void *arg, const struct source *source, struct leat_error *error) {
+static int run_blocking(leat_fn *work, void *arg, const char *name, struct leat_error *error) {
     error->text[0] = 0;
     int result = leat_block(work, arg);
     if (result < 0 && !error->text[0])
-        return leat_fail(error, result, "queue:%s: %s", source->queue ? source->queue->label : "",
-                         strerrordesc_np(-result));
+        return leat_fail(error, result, "queue:%s: %s", name, strerrordesc_np(-result));
     return result;
 }
 
@@ -86,7 +85,7 @@ static int open_source(void **opened, const struct leat_segment *segment, struct
         return leat_fail(error, -ENOMEM, "%s: memory is short", segment->spelling);
     source->forever = segment->forever;
     struct opening opening = {.source = source, .target = segment->target, .error = error};
-    int result = run_blocking(open_blocking, &opening, source, error);
+    int result = run_blocking(open_blocking, &opening, segment->target, error);
     if (result < 0) {
         close_source(source);
         return result;
@@ -136,7 +135,7 @@ static int read_source(void *arg, struct leat_batch *batch, struct leat_error *e
     struct source *source = arg;
     struct reading reading = {.source = source, .batch = batch, .error = error};
     for (leat_time wait = SHORTEST_WAIT;; wait = wait * 2 < LONGEST_WAIT ? wait * 2 : LONGEST_WAIT) {
-        int result = run_blocking(read_blocking, &reading, source, error);
+        int result = run_blocking(read_blocking, &reading, source->queue->label, error);
         if (result < 0 || batch->count > 0)
             return result;
         if (!source->forever)
@@ -194,7 +193,7 @@ static int finish_source(void *arg, struct leat_batch **batches, size_t count, s
             end->code = item->code;
         }
     }
-    return finishing.count ? run_blocking(finish_blocking, &finishing, source, error) : 0;
+    return finishing.count ? run_blocking(finish_blocking, &finishing, source->queue->label, error) : 0;
 }
 
 static uint64_t total_of(void *arg) {
