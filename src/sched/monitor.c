@@ -57,13 +57,12 @@ static void *monitor_main(void *arg) {
     struct lt_runtime *runtime = arg;
     uint32_t ticks[LT_MAX_WORKERS] = {0};
     unsigned idle = 0;
-    bool stacks_left = false;
     leat_time look = lt_now() + LOOK;
     while (!lt_load(&runtime->stopping, acquire)) {
         bool all_idle = lt_load(&runtime->idle_count, seq_cst) == runtime->worker_count;
         idle = all_idle ? idle + 1 : 0;
         leat_time now = lt_now();
-        stacks_left = lt_stack_trim(now >= look);
+        bool stacks_left = lt_stack_trim(now >= look);
         look = now >= look ? now + LOOK : look;
         if (idle >= IDLE_TICKS && !stacks_left) {
             sleep_for_good(runtime);

@@ -34,11 +34,12 @@ static struct {
     struct lt_lock lock;
     struct shape shapes[LT_STACK_CLASSES];
     struct slab *slabs;
-    struct slab *kept; /* of abandoned runs: channels may still name waiters that lie there */
-    struct lt_stack_list depot[LT_STACK_CLASSES];
-    unsigned dirty; /* in the depots, with pages */
-    unsigned least; /* fewest of them since the last look */
-    unsigned spare; /* of them to be given back to the system */
+    struct slab *kept;                           /* of abandoned runs: channels may still name waiters that lie there */
+    struct lt_stack_list used[LT_STACK_CLASSES]; /* idle, with the pages they touched */
+    struct lt_stack_list clean[LT_STACK_CLASSES]; /* idle, without */
+    unsigned dirty;                               /* in `used` */
+    unsigned least;                               /* fewest of them since the last look */
+    unsigned spare;                               /* of them to be given back to the system */
 } pool;
 
 void lt_stacks_start(size_t size) {
@@ -68,7 +69,7 @@ void lt_stacks_end(bool keep) {
         free(slab);
     }
     for (unsigned i = 0; i < LT_STACK_CLASSES; i++)
-        pool.depot[i] = (struct lt_stack_list){NULL, 0};
+        pool.used[i] = pool.clean[i] = (struct lt_stack_list){NULL, 0};
     pool.dirty = pool.least = pool.spare = 0;
 }
 
@@ -131,14 +132,13 @@ static void put(struct lt_stack_list *list, struct lt_stack *stack) {
     list->count++;
 }
 
-/* Get up to KEPT / 2 stacks from the depot, else a new slab. */
+/* Get up to KEPT / 2 stacks that lie idle, else a new slab. */
 static void refill(struct lt_stack_list *mine, unsigned stack_class) {
-    struct lt_stack_list *depot = &pool.depot[stack_class];
+    struct lt_stack_list *used = &pool.used[stack_class], *clean = &pool.clean[stack_class];
     lt_lock(&pool.lock);
-    for (unsigned i = 0; i < KEPT / 2 && depot->head; i++) {
-        struct lt_stack *stack = take(depot);
-        pool.dirty -= !stack->clean;
-        put(mine, stack);
+    for (unsigned i = 0; i < KEPT / 2 && (used->head || clean->head); i++) {
+        pool.dirty -= used->head != NULL;
+        put(mine, take(used->head ? used : clean));
     }
     pool.least = pool.dirty < pool.least ? pool.dirty : pool.least;
     lt_unlock(&pool.lock);
@@ -170,40 +170,28 @@ void lt_stack_free(struct lt_worker *worker, struct lt_stack *stack) {
     while (mine->count > KEPT / 2) {
         struct lt_stack *given = take(mine);
         pool.dirty += !given->clean;
-        put(&pool.depot[given->stack_class], given);
+        put(given->clean ? &pool.clean[given->stack_class] : &pool.used[given->stack_class], given);
     }
     lt_unlock(&pool.lock);
 }
 
-/* Take up to `most` stacks with pages out of the depots, so that nobody gets one while its pages go. */
-static unsigned take_dirty(struct lt_stack **batch, unsigned most) {
+/* Take up to TRIM spare stacks out, so that nobody gets one while its pages go. */
+static unsigned take_spare(struct lt_stack **batch) {
     unsigned count = 0;
-    for (unsigned class = 0; class < LT_STACK_CLASSES; class ++) {
-        struct lt_stack **link = &pool.depot[class].head;
-        while (*link && count < most) {
-            if ((*link)->clean) {
-                link = &(*link)->next;
-                continue;
-            }
-            batch[count] = *link;
-            *link = batch[count++]->next;
-            pool.depot[class].count--;
+    for (unsigned i = 0; i < LT_STACK_CLASSES; i++)
+        while (pool.spare && count < TRIM && pool.used[i].head) {
+            batch[count++] = take(&pool.used[i]);
+            pool.spare--;
         }
-    }
     pool.dirty -= count;
     return count;
 }
 
-bool lt_stack_trim(bool look) {
+/* Give the pages of one batch back. False: none was left to take. */
+static bool trim_batch(void) {
     struct lt_stack *batch[TRIM];
     lt_lock(&pool.lock);
-    if (look) {
-        /* What has lain idle all the time since the last look will hardly be missed. */
-        pool.spare = pool.least > DIRTY ? pool.least - DIRTY : 0;
-        pool.least = pool.dirty;
-    }
-    unsigned count = take_dirty(batch, pool.spare < TRIM ? pool.spare : TRIM);
-    pool.spare = count < TRIM ? 0 : pool.spare - count;
+    unsigned count = take_spare(batch);
     lt_unlock(&pool.lock);
     for (unsigned i = 0; i < count; i++) {
         uintptr_t end = ((uintptr_t)batch[i]->top + 4095) & ~(uintptr_t)4095;
@@ -212,8 +200,23 @@ bool lt_stack_trim(bool look) {
     }
     lt_lock(&pool.lock);
     for (unsigned i = 0; i < count; i++)
-        put(&pool.depot[batch[i]->stack_class], batch[i]);
+        put(&pool.clean[batch[i]->stack_class], batch[i]);
     pool.least = pool.dirty < pool.least ? pool.dirty : pool.least;
+    lt_unlock(&pool.lock);
+    return count > 0;
+}
+
+bool lt_stack_trim(bool look) {
+    if (look) {
+        lt_lock(&pool.lock);
+        /* What has lain idle all the time since the last look will hardly be missed. */
+        pool.spare = pool.least > DIRTY ? pool.least - DIRTY : 0;
+        pool.least = pool.dirty;
+        lt_unlock(&pool.lock);
+        while (trim_batch())
+            ;
+    }
+    lt_lock(&pool.lock);
     bool more = pool.dirty > DIRTY;
     lt_unlock(&pool.lock);
     return more;

@@ -37,8 +37,9 @@ struct lt_stack *lt_stack_new(struct lt_worker *worker, unsigned stack_class);
 void lt_stack_free(struct lt_worker *worker, struct lt_stack *stack);
 
 /**
- * Give the pages of some stacks back to the system that lay idle between the
- * last two calls with `look`. True: more stacks than usual still have pages.
+ * With `look`: give the pages of those stacks back to the system that lay idle
+ * all the time between the last such call and this one. True: more stacks than
+ * usual still have pages, so another look is due.
  */
 bool lt_stack_trim(bool look);
 
