@@ -31,6 +31,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,6 +44,7 @@ enum {
     SNAPSHOT_TRIES = 100,
     FORMAT = 1,
     KEPT_MEMORY = 64 << 20,
+    LOCK_FILE = 8192, /* bytes, as LMDB makes it with its usual number of readers */
 };
 
 /* Names of queues have no "!". */
@@ -347,12 +349,33 @@ static int open_format(struct lt_store *store, struct leat_error *error) {
     }
 }
 
+/*
+ * LMDB writes to its lock file through a map; on a full disk that is SIGBUS. So its blocks are there before LMDB opens
+ * it. This process has no lock on it yet that closing it would drop.
+ */
+static int make_lock_file(const struct lt_store *store, struct leat_error *error) {
+    char path[PATH_MAX];
+    if ((size_t)snprintf(path, sizeof path, "%s-lock", store->path) >= sizeof path)
+        return leat_fail(error, -ENAMETOOLONG, "queue:%s: the name of the file is too long", store->path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return 0; /* LMDB knows what to do without, or what to say */
+    int code = fallocate(fd, 0, 0, LOCK_FILE) < 0 ? errno : 0;
+    close(fd);
+    if (code == ENOSPC || code == EDQUOT || code == EFBIG)
+        return leat_fail(error, -code, "queue:%s: cannot make %s: %s", store->path, path, strerrordesc_np(code));
+    return 0; /* not every kind of file system can */
+}
+
 static int start_environment(struct lt_store *store, struct leat_error *error) {
     /* LMDB allocates what a transaction writes and frees it at the commit. malloc would give those megabytes back to
      * the system each time, and touching them anew costs more than the write. For the whole process, there is no other
      * way. */
     mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
-    int result = mdb_env_create(&store->environment);
+    int result = make_lock_file(store, error);
+    if (result < 0)
+        return result;
+    result = mdb_env_create(&store->environment);
     if (result != 0) {
         store->environment = NULL;
         return lt_store_fail(store, result, "open the file", error);
