@@ -16,6 +16,7 @@
  * - When several things are true at once: before a partner is found, cancelled
  *   comes before ready, ready before closed, closed before timed out. Once a
  *   value has been copied the call succeeds, whatever happened meanwhile.
+ * - After fork(2) a child may only call async-signal-safe functions and exec.
  * - Everything may be called from tasks. What is marked "any thread" may also
  *   be called from ordinary threads, which then block as threads do.
  * - errno and _Thread_local variables belong to threads, and a task may move to

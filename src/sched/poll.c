@@ -18,6 +18,7 @@
 #include "sched/runtime.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -140,11 +141,18 @@ static struct lt_task *handle(const struct epoll_event *event, struct lt_task *l
     return list;
 }
 
+static int milliseconds(leat_time left) {
+    leat_time rounded = left <= 0 ? 0 : (left + LEAT_MILLISECOND - 1) / LEAT_MILLISECOND;
+    return rounded < INT_MAX ? (int)rounded : INT_MAX;
+}
+
 struct lt_task *lt_poll(leat_time deadline) {
     struct epoll_event events[EVENTS];
     leat_time left = deadline == 0 ? 0 : deadline - lt_now();
     struct timespec timeout = lt_timespec(left);
     int count = epoll_pwait2(poller.epoll, events, EVENTS, deadline == LEAT_FOREVER ? NULL : &timeout, NULL);
+    if (count < 0 && errno == ENOSYS) /* before Linux 5.11: whole milliseconds, rather late than early */
+        count = epoll_wait(poller.epoll, events, EVENTS, deadline == LEAT_FOREVER ? -1 : milliseconds(left));
     struct lt_task *list = NULL;
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 != INTERRUPT) {

@@ -146,13 +146,15 @@ static inline __attribute__((always_inline)) int send(struct leat_chan *chan, co
         struct lt_task *wake = NULL;
         lt_lock(&chan->lock);
         int result = lt_chan_put(chan, value, &wake);
-        if (result == -EAGAIN && deadline != NEVER_WAIT) {
+        if (result == -EAGAIN && deadline != NEVER_WAIT && !wake) {
             struct lt_waiter waiter = {.task = self, .value = (void *)value, .room = 1};
             return wait_in(chan, &chan->senders, &waiter, deadline);
         }
         lt_unlock(&chan->lock);
-        if (wake)
-            lt_ready(wake, placement);
+        lt_chan_wake(wake, placement);
+        /* Somebody who waited longer went first: look again. */
+        if (__builtin_expect(result == -EAGAIN && wake && deadline != NEVER_WAIT, 0))
+            continue;
         if (__builtin_expect(result != LT_NEEDS_ROOM, 1))
             return result;
         result = lt_chan_grow(chan);
@@ -233,7 +235,11 @@ static size_t put_many(struct leat_chan *chan, const char *values, size_t count,
             receiver->task->next = *wake;
             *wake = receiver->task;
             done += given;
-        } else if (lt_chan_full(chan)) {
+            continue;
+        }
+        if (chan->senders.head)
+            *wake = lt_chan_admit(chan, *wake);
+        if (lt_chan_full(chan)) {
             *result = -EAGAIN;
         } else if (chan->count == chan->room) {
             *result = LT_NEEDS_ROOM;

@@ -88,35 +88,6 @@ static inline void lt_chan_append(struct leat_chan *chan, const void *value) {
         chan->bytes += chan->weigh(value);
 }
 
-/**
- * Send without waiting; under the lock. 0, -EPIPE, -EAGAIN or LT_NEEDS_ROOM.
- * `*wake`: the task to make ready after unlocking.
- */
-static inline int lt_chan_put(struct leat_chan *chan, const void *value, struct lt_task **wake) {
-    if (__builtin_expect(chan->closed, 0))
-        return -EPIPE;
-    if (chan->receivers.head) {
-        struct lt_waiter *receiver = lt_waiters_win(&chan->receivers);
-        if (receiver) {
-            lt_chan_copy(chan, receiver->value, value);
-            receiver->done = 1;
-            receiver->task->next = NULL;
-            *wake = receiver->task;
-            lt_chan_publish(chan);
-            return 0;
-        }
-    }
-    if (lt_chan_full(chan)) {
-        lt_chan_publish(chan);
-        return -EAGAIN;
-    }
-    if (__builtin_expect(chan->count == chan->room, 0))
-        return LT_NEEDS_ROOM;
-    lt_chan_append(chan, value);
-    lt_chan_publish(chan);
-    return 0;
-}
-
 /* Room has come free: let waiting senders in, as many as there is room for. Returns the tasks as a list. */
 static inline struct lt_task *lt_chan_admit(struct leat_chan *chan, struct lt_task *list) {
     while (chan->senders.head && !lt_chan_full(chan) && chan->count < chan->room) {
@@ -133,6 +104,36 @@ static inline struct lt_task *lt_chan_admit(struct leat_chan *chan, struct lt_ta
         list = sender->task;
     }
     return list;
+}
+
+/**
+ * Send without waiting; under the lock. 0, -EPIPE, -EAGAIN or LT_NEEDS_ROOM.
+ * `*wake`: a list of tasks to make ready after unlocking, whatever the result.
+ */
+static inline int lt_chan_put(struct leat_chan *chan, const void *value, struct lt_task **wake) {
+    if (__builtin_expect(chan->closed, 0))
+        return -EPIPE;
+    struct lt_waiter *receiver = chan->receivers.head ? lt_waiters_win(&chan->receivers) : NULL;
+    if (receiver) {
+        lt_chan_copy(chan, receiver->value, value);
+        receiver->done = 1;
+        receiver->task->next = *wake;
+        *wake = receiver->task;
+        lt_chan_publish(chan);
+        return 0;
+    }
+    /* With a byte limit one light value may leave room for several that wait: they come first. */
+    if (__builtin_expect(chan->senders.head != NULL, 0))
+        *wake = lt_chan_admit(chan, *wake);
+    int result = 0;
+    if (lt_chan_full(chan))
+        result = -EAGAIN;
+    else if (__builtin_expect(chan->count == chan->room, 0))
+        result = LT_NEEDS_ROOM;
+    else
+        lt_chan_append(chan, value);
+    lt_chan_publish(chan);
+    return result;
 }
 
 /** Receive without waiting; under the lock. 0, -EPIPE or -EAGAIN. `*wake`: a list of tasks to make ready. */

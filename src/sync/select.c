@@ -204,16 +204,17 @@ static int thorough(struct wait *wait, leat_time deadline) {
         struct leat_chan *needs_room = NULL;
         lock_all(wait);
         int result = wait->count ? do_ready(wait, &wake, &needs_room) : -EAGAIN;
-        if (result == -EAGAIN && !needs_room && deadline != NEVER_WAIT) {
+        bool again = result == -EAGAIN && (needs_room || (wake && deadline != NEVER_WAIT));
+        if (result == -EAGAIN && !again && deadline != NEVER_WAIT) {
             if (deadline == LEAT_FOREVER || deadline > lt_now())
                 return park(wait, deadline);
             result = -ETIMEDOUT;
         }
         unlock_all(wait);
         lt_chan_wake(wake, deadline == NEVER_WAIT ? LT_SHARE : LT_RUN_NEXT);
-        if (!needs_room || result >= 0)
+        if (!again)
             return result;
-        if (lt_chan_grow(needs_room) < 0)
+        if (needs_room && lt_chan_grow(needs_room) < 0)
             return -ENOMEM;
     }
 }

@@ -370,6 +370,47 @@ static int byte_limit_wakes(void *arg) {
     return 0;
 }
 
+struct parcel {
+    size_t weight;
+    int number;
+    char filling[4096]; /* so large that the channel has memory for one at first */
+};
+
+struct parcel_sender {
+    struct leat_chan *chan;
+    int number;
+};
+
+static int send_parcel(void *arg) {
+    struct parcel_sender *sender = arg;
+    return leat_send(sender->chan, &(struct parcel){.weight = 10, .number = sender->number});
+}
+
+/* One heavy value goes, and there is room for several: those that wait come before one that comes then. */
+static int byte_limit_in_order(void *arg) {
+    (void)arg;
+    struct leat_chan_options options = {.byte_limit = 100, .weigh = weight};
+    struct leat_chan *chan = leat_chan_new_with(sizeof(struct parcel), LEAT_UNBOUNDED, &options);
+    struct parcel_sender waiting[3];
+    struct leat_scope *scope = leat_scope_open(NULL);
+    equal(leat_send(chan, &(struct parcel){.weight = 100}), 0);
+    for (int i = 0; i < 3; i++) {
+        waiting[i] = (struct parcel_sender){chan, i + 1};
+        leat_go(scope, send_parcel, &waiting[i]);
+        settle();
+    }
+    struct parcel parcel;
+    equal(leat_recv(chan, &parcel), 0);
+    equal(leat_send(chan, &(struct parcel){.weight = 10, .number = 4}), 0);
+    for (int i = 1; i <= 4; i++) {
+        equal(leat_recv(chan, &parcel), 0);
+        equal(parcel.number, i);
+    }
+    equal(leat_scope_close(scope), 0);
+    leat_chan_free(chan);
+    return 0;
+}
+
 /* --------------------------------------------------------- daisy chain */
 
 struct link {
@@ -419,6 +460,7 @@ static const struct test tests[] = {
     {"a batch that is cut short tells how many were taken", batch_cut_short},
     {"a byte limit holds senders back", byte_limit},
     {"senders held back by a byte limit go on", byte_limit_wakes},
+    {"senders held back by a byte limit go on in the order of their arrival", byte_limit_in_order},
     {"ten thousand tasks in a chain", daisy_chain},
 };
 
