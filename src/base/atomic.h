@@ -20,6 +20,8 @@
 #define lt_fetch_or(pointer, value, order) atomic_fetch_or_explicit(pointer, value, memory_order_##order)
 #define lt_fetch_and(pointer, value, order) atomic_fetch_and_explicit(pointer, value, memory_order_##order)
 
+#define lt_fence(order) atomic_thread_fence(memory_order_##order)
+
 /** Strong compare and swap; a failure loads with acquire at most. `expected` is a pointer and is updated. */
 #define lt_cas(pointer, expected, desired, order)                                                                      \
     atomic_compare_exchange_strong_explicit(pointer, expected, desired, memory_order_##order, memory_order_acquire)

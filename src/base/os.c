@@ -130,3 +130,15 @@ ptrdiff_t lt_write_now(int fd, const void *data, size_t size) {
             return -errno;
     }
 }
+
+void lt_report(int fd, const char *text, size_t size) {
+    while (size > 0) {
+        ssize_t written = write(fd, text, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return;
+        text += written;
+        size -= (size_t)written;
+    }
+}

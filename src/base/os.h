@@ -44,4 +44,7 @@ int lt_guard(char *memory, size_t size, size_t stride, unsigned count);
  */
 ptrdiff_t lt_write_now(int fd, const void *data, size_t size);
 
+/** Write a message whole, as far as the descriptor takes it: for reports, whose failure nobody could be told of. */
+void lt_report(int fd, const char *text, size_t size);
+
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/watch.h"
 #include "base/clock.h"
+#include "base/os.h"
 #include "base/error.h"
 #include "cli/progress.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,15 +25,7 @@ enum {
 
 /* One write for each message: whoever else writes to the same terminal never cuts it. */
 static void say(const char *text, size_t size) {
-    while (size > 0) {
-        ssize_t written = write(STDERR_FILENO, text, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return;
-        text += written;
-        size -= (size_t)written;
-    }
+    lt_report(STDERR_FILENO, text, size);
 }
 
 static size_t terminal_width(void) {

@@ -21,7 +21,7 @@ void lt_line_start(struct lt_line *line, enum leat_state state) {
 
 static void begin_write(struct lt_line *line) {
     lt_store(&line->version, lt_load(&line->version, relaxed) + 1, relaxed);
-    atomic_thread_fence(memory_order_release);
+    lt_fence(release);
 }
 
 static void end_write(struct lt_line *line) {
@@ -55,7 +55,7 @@ void lt_line_view(struct lt_line *line, struct lt_line_view *view) {
         view->state = lt_load(&line->state, relaxed);
         view->since = lt_load(&line->since, relaxed);
         view->items = lt_load(&line->items, relaxed);
-        atomic_thread_fence(memory_order_acquire);
+        lt_fence(acquire);
     } while (lt_load(&line->version, relaxed) != version);
 }
 

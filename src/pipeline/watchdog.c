@@ -134,15 +134,7 @@ size_t lt_describe_held(struct lt_pipeline *pipeline, char *room, size_t capacit
 /* ------------------------------------------------------------------ thread */
 
 static void say(const char *text, size_t size) {
-    while (size > 0) {
-        ssize_t written = write(STDERR_FILENO, text, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return;
-        text += written;
-        size -= (size_t)written;
-    }
+    lt_report(STDERR_FILENO, text, size);
 }
 
 static void report_held(struct lt_pipeline *pipeline, leat_time stopped) {

@@ -21,21 +21,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const leat_time LOOK_AGAIN = 200 * LEAT_MILLISECOND;
-
-static void write_all(int fd, const char *text, size_t size) {
-    while (size) {
-        ssize_t written = write(fd, text, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return;
-        text += written;
-        size -= (size_t)written;
-    }
-}
 
 static void dump_one(struct lt_task *task, void *fd) {
     bool thread = lt_load(&task->kind, relaxed) == LT_THREAD;
@@ -43,7 +30,7 @@ static void dump_one(struct lt_task *task, void *fd) {
         return;
     char text[512] = "  ";
     int length = 2 + lt_task_describe(task, text + 2, sizeof text - 2);
-    write_all(*(int *)fd, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
+    lt_report(*(int *)fd, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }
 
 void leat_dump(int fd) {
@@ -78,7 +65,7 @@ static leat_time report(struct lt_runtime *runtime) {
         return LEAT_FOREVER;
     }
     static const char headline[] = "leat: deadlock: every task waits for something that cannot happen any more\n";
-    write_all(runtime->report_fd, headline, sizeof headline - 1);
+    lt_report(runtime->report_fd, headline, sizeof headline - 1);
     leat_dump(runtime->report_fd);
     leat_scope_cancel(runtime->root, -EDEADLK);
     return 0;

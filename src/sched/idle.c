@@ -62,7 +62,7 @@ static void wake_locked(struct lt_runtime *runtime, struct lt_worker *worker) {
 }
 
 void lt_notify(struct lt_runtime *runtime) {
-    atomic_thread_fence(memory_order_seq_cst);
+    lt_fence(seq_cst);
     if (!lt_load(&runtime->idle_count, relaxed) || lt_load(&runtime->searching, relaxed))
         return;
     lt_lock(&runtime->idle_lock);
@@ -158,7 +158,7 @@ void lt_idle(struct lt_runtime *runtime, struct lt_worker *worker) {
         worker->searching = false;
         lt_fetch_sub(&runtime->searching, 1, seq_cst);
     }
-    atomic_thread_fence(memory_order_seq_cst);
+    lt_fence(seq_cst);
     leat_time deadline = lt_load(&worker->timers.earliest, acquire);
     struct lt_task *ready = NULL;
     if (!anything_to_do(runtime)) {

@@ -149,7 +149,7 @@ static struct lt_task *stop_all(struct leat_scope *scope, int stop, int cause, c
     keep_cause(scope, cause);
     lt_store(&scope->cause_name, name, release);
     lt_store(&scope->head.stop, stop, seq_cst);
-    atomic_thread_fence(memory_order_seq_cst);
+    lt_fence(seq_cst);
     if (scope->owner)
         list = win(scope->owner, scope, stop, list);
     for (struct lt_task *task = scope->tasks; task; task = task->scope_next)
