@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/os.h"
 #include "base/error.h"
+
+#include <errno.h>
 #include "cli/progress.h"
 
 #include <poll.h>
