@@ -2,6 +2,7 @@
 #include "cli/part.h"
 #include "base/error.h"
 #include "cli/suggest.h"
+#include "pipeline/run.h"
 #include "pipeline/registry.h"
 
 #include <errno.h>
@@ -161,6 +162,9 @@ static int check_own_name(const char *name, struct leat_error *error) {
 }
 
 static int name_stages(struct lt_memory *memory, struct lt_plan *plan, struct leat_error *error) {
+    if (plan->stage_count > LT_MAX_STAGES)
+        return leat_fail(error, -EINVAL, "%zu stages are more than the %d there can be", plan->stage_count,
+                         LT_MAX_STAGES);
     bool *own = lt_memory_take(memory, plan->stage_count + 1);
     for (size_t i = 0; i < plan->stage_count; i++) {
         own[i] = plan->stages[i].segment.name != NULL;

@@ -14,8 +14,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <yaml.h>
+
+enum {
+    LARGEST_FILE = 256 * 1024,
+    MOST_DEPTH = 16,
+};
 
 struct reader {
     struct lt_command *command;
@@ -430,23 +434,53 @@ static int read_stream(struct lt_command *command, yaml_parser_t *parser, const 
     return result;
 }
 
+/* The library takes time with the square of the depth, so what no pipeline can be is refused before it is loaded. */
+static int check_depth(const struct lt_command *command, yaml_parser_t *parser, struct leat_error *error) {
+    for (unsigned depth = 0;;) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(parser, &event))
+            return syntax_error(command, parser, error);
+        yaml_event_type_t type = event.type;
+        yaml_mark_t at = event.start_mark;
+        yaml_event_delete(&event);
+        if (type == YAML_STREAM_END_EVENT)
+            return 0;
+        if (type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT)
+            depth++;
+        if (type == YAML_SEQUENCE_END_EVENT || type == YAML_MAPPING_END_EVENT)
+            depth--;
+        if (depth > MOST_DEPTH)
+            return leat_fail(error, -EINVAL, "%s:%zu:%zu: nested too deeply for a pipeline", command->file, at.line + 1,
+                             at.column + 1);
+    }
+}
+
+static int parse(struct lt_command *command, const char *text, size_t size, const struct leat_list *set,
+                 struct leat_error *error) {
+    int result = 0;
+    for (int pass = 0; pass < 2 && result == 0; pass++) {
+        yaml_parser_t parser;
+        if (!yaml_parser_initialize(&parser))
+            return leat_fail(error, -ENOMEM, "%s: out of memory", command->file);
+        yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
+        result = pass == 0 ? check_depth(command, &parser, error) : read_stream(command, &parser, set, error);
+        yaml_parser_delete(&parser);
+    }
+    return result;
+}
+
 int lt_yaml_read(struct lt_command *command, const struct leat_list *set, struct leat_error *error) {
     FILE *file = fopen(command->file, "re");
     if (!file)
         return leat_fail(error, -errno, "%s: %s", command->file, strerror(errno));
-    struct stat status;
-    if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode)) {
-        fclose(file);
-        return leat_fail(error, -EISDIR, "%s: %s", command->file, strerror(EISDIR));
-    }
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser)) {
-        fclose(file);
-        return leat_fail(error, -ENOMEM, "%s: out of memory", command->file);
-    }
-    yaml_parser_set_input_file(&parser, file);
-    int result = read_stream(command, &parser, set, error);
-    yaml_parser_delete(&parser);
+    char *text = lt_memory_take(&command->memory, LARGEST_FILE + 1);
+    size_t size = fread(text, 1, LARGEST_FILE + 1, file);
+    int code = ferror(file) ? errno : 0;
     fclose(file);
-    return result;
+    if (code)
+        return leat_fail(error, -code, "%s: %s", command->file, strerror(code));
+    if (size > LARGEST_FILE)
+        return leat_fail(error, -EFBIG, "%s: is larger than %d KiB, which no pipeline is", command->file,
+                         LARGEST_FILE / 1024);
+    return parse(command, text, size, set, error);
 }
