@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/watch.h"
 #include "base/clock.h"
-#include "base/os.h"
 #include "base/error.h"
-
-#include <errno.h>
+#include "base/os.h"
 #include "cli/progress.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
