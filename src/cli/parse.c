@@ -155,7 +155,12 @@ static int parse_file(struct lt_command *command, struct lt_arguments *arguments
     result = lt_yaml_read(command, &set, error);
     if (result == 0)
         result = parse_again(command, arguments, error);
-    return result ? result : lt_plan_finish(&command->memory, &command->plan, &command->front, error);
+    if (result)
+        return result;
+    result = lt_plan_finish(&command->memory, &command->plan, &command->front, error);
+    if (result)
+        lt_error_prefix(error, "%s", file);
+    return result;
 }
 
 /* Up to the first word that is no command: options of the run, a command. `*named`: there was one. */

@@ -185,12 +185,12 @@ int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_
     *watch = (struct lt_watch){
         .front = front,
         .pipeline = pipeline,
-        .signals = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK),
-        .end = eventfd(0, EFD_CLOEXEC),
         .progress = wants_progress(front),
         .plain = !isatty(STDERR_FILENO) || !term || strcmp(term, "dumb") == 0,
     };
-    int failed = watch->signals < 0 || watch->end < 0 ? errno : start_thread(watch);
+    watch->signals = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+    watch->end = watch->signals < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
+    int failed = watch->end < 0 ? errno : start_thread(watch);
     if (!failed)
         return 0;
     if (watch->signals >= 0)
