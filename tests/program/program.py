@@ -64,9 +64,11 @@ def end(process, limit=LIMIT):
     return Run(process.returncode, out or b"", err or b"")
 
 
-def start(*words, limits=(), **options):
-    """Start the program; `limits` are pairs for setrlimit."""
+def start(*words, limits=(), closed=(), **options):
+    """Start the program; `limits` are pairs for setrlimit, `closed` numbers of descriptors."""
     def prepare():
+        for number in closed:
+            os.close(number)
         for what, most in limits:
             resource.setrlimit(what, (most, most))
 
@@ -74,7 +76,7 @@ def start(*words, limits=(), **options):
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     return subprocess.Popen([LEAT, *map(lambda word: word if isinstance(word, bytes) else str(word), words)],
-                            preexec_fn=prepare if limits else None, **options)
+                            preexec_fn=prepare if limits or closed else None, **options)
 
 
 def leat(*words, limit=LIMIT, data=None, **options):
