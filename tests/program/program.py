@@ -14,7 +14,7 @@ LIMIT = 60  # seconds for one run of the program: what takes longer hangs
 LAST_LINE = re.compile(
     r"^leat: (\d+) in = (\d+) delivered \+ (\d+) filtered \+ (\d+) failed (?:\([^)]*\) )?\+ (\d+) returned, in ", re.M)
 # A sanitizer's own memory and address space are no matter of these tests.
-SANITIZED = os.path.exists(LEAT) and b"__asan_init" in open(LEAT, "rb").read()
+SANITIZED = os.path.exists(LEAT) and any(name in open(LEAT, "rb").read() for name in (b"__asan_init", b"__tsan_init"))
 
 
 class Run:
