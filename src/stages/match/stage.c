@@ -297,12 +297,23 @@ static int process_item(struct match *match, struct lt_finder *finder, struct wr
     return 0;
 }
 
+enum { LINE = 64, MOST_AHEAD = 4096 };
+
+/** Begin to load what the next item will be read from: another processor has just written it, likely as not. */
+static void load_ahead(const struct leat_item *item) {
+    size_t size = item->body.size < MOST_AHEAD ? item->body.size : MOST_AHEAD;
+    for (size_t at = 0; at < size; at += LINE)
+        __builtin_prefetch(item->body.data + at);
+}
+
 static int match_process(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error) {
     struct match *match = stage;
     struct match_worker *own = worker;
     struct writer writer = {.batch = batch, .next = FIRST_CHUNK};
     for (size_t i = 0; i < batch->count; i++) {
         struct leat_item *item = &batch->items[i];
+        if (i + 1 < batch->count)
+            load_ahead(item + 1);
         if (item->fate != LEAT_LIVE)
             continue;
         if (process_item(match, &own->finder, &writer, item))
