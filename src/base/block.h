@@ -24,12 +24,16 @@ enum { LT_BLOCK_SIZE = 64 };
 
 enum lt_block_unit { LT_BLOCK_BASE, LT_BLOCK_AVX2, LT_BLOCK_AVX512 };
 
+#if !defined(LEAT_BEST_UNIT)
+#define LEAT_BEST_UNIT LT_BLOCK_AVX512 /* tests choose others */
+#endif
+
 /** The best that this processor has. */
 static inline enum lt_block_unit lt_block_unit(void) {
 #if defined(LT_BLOCK_X86)
-    if (__builtin_cpu_supports("avx512bw"))
+    if (LEAT_BEST_UNIT >= LT_BLOCK_AVX512 && __builtin_cpu_supports("avx512bw"))
         return LT_BLOCK_AVX512;
-    if (__builtin_cpu_supports("avx2"))
+    if (LEAT_BEST_UNIT >= LT_BLOCK_AVX2 && __builtin_cpu_supports("avx2"))
         return LT_BLOCK_AVX2;
 #endif
     return LT_BLOCK_BASE;

@@ -373,22 +373,33 @@ static void test_splice(void **state) {
         const char *text;
         size_t count;
         const char *wanted;
+        bool replaces;
     } cases[] = {
         {"{}", 0, "{}"},
         {"{}", 1, "{\"x\":[1]}"},
         {" { } \r", 2, " {\"x\":[1],\"y\\n\":null } \r"},
         {"{\"a\":1 }", 1, "{\"a\":1,\"x\":[1] }"},
         {"{\"a\": {}\n}", 2, "{\"a\": {},\"x\":[1],\"y\\n\":null\n}"},
-        {"{\"x\" : 1 , \"a\":2}", 1, "{\"x\" : [1] , \"a\":2}"},
-        {"{\"a\":2,\"\\u0078\":\"long\"}", 2, "{\"a\":2,\"\\u0078\":[1],\"y\\n\":null}"},
-        {"{\"x\":1, \"a\":2, \"x\":3}", 1, "{\"a\":2, \"x\":[1]}"},
-        {"{ \"a\":2, \"x\":1,\"x\":2 , \"x\":3, \"b\":{\"x\":5}}", 1, "{ \"a\":2, \"x\":[1], \"b\":{\"x\":5}}"},
-        {"{\"y\\n\":1,\"x\":1,\"y\\n\":2}", 2, "{\"x\":[1],\"y\\n\":null}"},
+        {"{\"x\" : 1 , \"a\":2}", 1, "{\"x\" : [1] , \"a\":2}", true},
+        {"{\"a\":2,\"\\u0078\":\"long\"}", 2, "{\"a\":2,\"\\u0078\":[1],\"y\\n\":null}", true},
+        {"{\"x\":1, \"a\":2, \"x\":3}", 1, "{\"a\":2, \"x\":[1]}", true},
+        {"{ \"a\":2, \"x\":1,\"x\":2 , \"x\":3, \"b\":{\"x\":5}}", 1, "{ \"a\":2, \"x\":[1], \"b\":{\"x\":5}}", true},
+        {"{\"y\\n\":1,\"x\":1,\"y\\n\":2}", 2, "{\"x\":[1],\"y\\n\":null}", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct leat_bytes text = fenced(cases[i].text, strlen(cases[i].text));
         char *out = room(lt_json_splice_room(text, values, cases[i].count));
         size_t size = lt_json_splice(text, values, cases[i].count, out);
+        assert_bytes((struct leat_bytes){out, size}, cases[i].wanted, strlen(cases[i].wanted));
+        struct lt_json_names names;
+        assert_int_equal(lt_json_object(text, &names, NULL), 0);
+        bool may = false;
+        for (size_t j = 0; j < cases[i].count; j++)
+            may |= lt_json_names_may_have(&names, values[j].name);
+        assert_int_equal(may, cases[i].replaces);
+        if (may)
+            continue;
+        size = lt_json_append(text, values, cases[i].count, out);
         assert_bytes((struct leat_bytes){out, size}, cases[i].wanted, strlen(cases[i].wanted));
     }
 }
@@ -616,6 +627,48 @@ static void test_round_trip(void **state) {
     }
 }
 
+/** Long strings, so that every kind of escape stands at every place of a block. */
+static void test_long_strings(void **state) {
+    (void)state;
+    static const char *const parts[] = {"a",
+                                        "some plain words ",
+                                        "\\n",
+                                        "\\\"",
+                                        "\\\\",
+                                        "\\/",
+                                        "\\\\\\\\\\\\",
+                                        "\\u00e9",
+                                        "\\ud83d\\ude00",
+                                        "\\u20AC",
+                                        "\xC3\xA9",
+                                        "a stretch of seventy bytes, without anything in it that would be special, "};
+    seed = 5;
+    for (int i = 0; i < 50000; i++) {
+        static char text[8192];
+        char *end = stpcpy(text, "[\"");
+        for (unsigned count = any(60); count > 0; count--)
+            end = put_any(end, parts, any(3) ? 12 : 2);
+        size_t size = (size_t)(stpcpy(end, "\"]") - text);
+        struct leat_bytes at_fence = fenced(text, size), decoded;
+        assert_int_equal(lt_json_check(at_fence, NULL), 0);
+        json_t *wanted = parse(at_fence);
+        assert_non_null(wanted);
+        json_t *value = json_array_get(wanted, 0);
+        at_fence = fenced(text + 1, size - 2);
+        assert_int_equal(lt_json_decode(at_fence, room(at_fence.size), &decoded), 0);
+        assert_bytes(decoded, json_string_value(value), json_string_length(value));
+        json_decref(wanted);
+        text[2 + any((unsigned)size - 3)] = "\\\"n0g \n"[any(7)];
+        at_fence = fenced(text, size);
+        json_error_t why;
+        wanted = json_loadb(at_fence.data, size, JANSSON, &why);
+        if (!wanted && beyond_jansson(&why))
+            continue;
+        assert_int_equal(lt_json_check(at_fence, NULL), wanted ? 0 : -EBADMSG);
+        json_decref(wanted);
+    }
+}
+
 /** By arithmetic on code points, unlike the code under test. */
 static size_t reference_prefix(const unsigned char *text, size_t size) {
     for (size_t at = 0; at < size;) {
@@ -647,13 +700,14 @@ static void test_utf8(void **state) {
                                         "\xED\x9F\xBF",
                                         "\xF4\x8F\xBF\xBF",
                                         "\xE0\xA0\x80",
-                                        "\xF0\x90\x80\x80"};
+                                        "\xF0\x90\x80\x80",
+                                        "a stretch of seventy bytes, without anything in it that would be special, "};
     seed = 4;
     for (int i = 0; i < 300000; i++) {
-        char text[1024] = "";
+        char text[2048] = "";
         char *end = text;
         for (unsigned count = any(24); count > 0; count--)
-            end = put_any(end, parts, any(3) ? 9 : 2);
+            end = put_any(end, parts, any(3) ? 10 : 2);
         size_t size = (size_t)(end - text);
         if (size > 0 && any(4)) /* mostly one fault: another byte somewhere, or the end cut off */
             text[any((unsigned)size)] = (char)any(256);
@@ -666,10 +720,19 @@ static void test_utf8(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid),   cmocka_unit_test(test_broken),     cmocka_unit_test(test_faults_at_every_place),
-        cmocka_unit_test(test_depth),   cmocka_unit_test(test_paths),      cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_encode),  cmocka_unit_test(test_splice),     cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_mutants), cmocka_unit_test(test_round_trip), cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_faults_at_every_place),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_splice),
+        cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_mutants),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_long_strings),
     };
     return cmocka_run_group_tests_name("json", tests, setup, NULL);
 }

@@ -257,6 +257,20 @@ static void test_additions_to_object(void **state) {
     assert_rendered(item, "{\"id\" : 1, \"x\":\"t\\\"\\n\xEF\xBF\xBD\",\"new\":0 }\r");
 }
 
+static void test_additions_after_a_look(void **state) {
+    (void)state;
+    struct leat_item *item = item_of("{\"id\":1,\"\\u0078\":2 } ", "line");
+    assert_field(item, ".id", "1");
+    leat_item_add(batch, item, bytes("x"), bytes("3"));
+    assert_rendered(item, "{\"id\":1,\"\\u0078\":3 } ");
+    item = item_of(" { } ", "line");
+    assert_no_field(item, ".id", -ENOENT, "no field .id");
+    leat_item_add(batch, item, bytes("id"), bytes("3"));
+    assert_rendered(item, " {\"id\":3 } ");
+    leat_item_set(batch, item, bytes("{\"id\":1,\"x\":2}"), "line");
+    assert_rendered(item, "{\"id\":3,\"x\":2}");
+}
+
 static void test_additions_to_plain(void **state) {
     (void)state;
     struct leat_item *item = item_of("a\tb", "line");
@@ -326,6 +340,7 @@ int main(void) {
         TEST(test_broken_body),
         TEST(test_set_again),
         TEST(test_additions_to_object),
+        TEST(test_additions_after_a_look),
         TEST(test_additions_to_plain),
         TEST(test_many_additions),
         TEST(test_fates),
