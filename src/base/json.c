@@ -2,9 +2,10 @@
 /*
  * Checking a JSON text and finding members in it, in one go over the bytes.
  *
- * Nearly all bytes of a message are in strings, so a string is searched for its
- * end block by block (json-scan.h), and escapes are checked where the search
- * finds them. Whether the bytes are UTF-8 is a second pass over the whole text
+ * Nearly all bytes of a message are in strings. Short ones end in the first
+ * bytes looked at (json-scan.h), the others are json-string.c's; only a broken one
+ * is gone through byte by byte, to say where and why. Whether the bytes are UTF-8
+ * is a second pass over the whole text
  * (utf8.c), which is much cheaper than asking within each string: outside of
  * strings the grammar allows only ASCII anyway.
  *
