@@ -5,9 +5,8 @@
  * Nearly all bytes of a message are in strings. Short ones end in the first
  * bytes looked at (json-scan.h), the others are json-string.c's; only a broken one
  * is gone through byte by byte, to say where and why. Whether the bytes are UTF-8
- * is a second pass over the whole text
- * (utf8.c), which is much cheaper than asking within each string: outside of
- * strings the grammar allows only ASCII anyway.
+ * is a second pass over the whole text (utf8.c), which is much cheaper than asking
+ * within each string: outside of strings the grammar allows only ASCII anyway.
  *
  * Nesting costs one bit a level, never C stack: bodies come from strangers.
  *
