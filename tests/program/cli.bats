@@ -120,7 +120,7 @@ until_exists() {
     mandoc -Tlint out >lint 2>&1 || true
     cat lint
     [ ! -s lint ]
-    mandoc -Tutf8 out | col -b >page
+    mandoc -Tutf8 out | sed "s/.$(printf '\b')//g" >page # without overstrikes
     grep -qF -- '--keep-order' page
     grep -qF "emails='[\\w.+-]+@[\\w-]+\\.\\w+'" page
 }

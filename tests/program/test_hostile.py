@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from program import LIMIT, SANITIZED, Run, end, leat, lines_of, run_tests, start, write
+from program import LEAT, LIMIT, SANITIZED, Run, end, leat, lines_of, run_tests, start, write
 
 MEBIBYTE = 1 << 20
 ITEM = '{"a":"x"}\n'
@@ -185,7 +186,10 @@ def test_permissions():
     for path, mode in (("secret", 0), ("old", 0o444), ("closed", 0o555)):
         os.chmod(path, mode)
     os.chmod(".", 0o755)
-    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    # The build folder may be out of reach for others, so nobody gets a program of their own.
+    shutil.copy(LEAT, "program")
+    nobody = {"user": 65534, "group": 65534, "extra_groups": [], "executable": os.path.abspath("program")}
+    nobody = nobody if os.geteuid() == 0 else {}
     leat("secret", ":", "null:", **nobody).check(3, "secret: cannot open: Permission denied")
     leat("in", ":", "closed/out", **nobody).check(3, "closed/out: cannot open for writing: Permission denied")
     leat("in", ":", "queue:closed/out", **nobody).check(3, "queue:closed/out: cannot open the file: Permission denied")
