@@ -54,21 +54,22 @@ struct leat_value {
 };
 
 struct leat_item {
-    struct leat_bytes body; /**< as it came, without its delimiter */
-    struct leat_bytes text; /**< what a stage reads when no field is named; as it came: the body */
-    const char *kind;       /**< what the body is called when it is not a JSON object: "line", "path" … */
-    uint64_t id;            /**< the same for the same input in every run */
-    uint64_t position;      /**< line number from 1, sequence number, …: for people */
-    uint64_t token;         /**< the source's own */
+    struct leat_bytes body;    /**< as it came, without its delimiter */
+    struct leat_bytes text;    /**< what a stage reads when no field is named; as it came: the body */
+    const char *kind;          /**< what the body is called when it is not a JSON object: "line", "path" … */
+    uint64_t id;               /**< the same for the same input in every run */
+    uint64_t position;         /**< line number from 1, sequence number, …: for people */
+    uint64_t token;            /**< the source's own */
     struct leat_value *values; /**< additions, in order; a name once */
     uint32_t value_count;
     uint32_t value_room;
-    uint64_t names[2]; /**< the engine's: names that the body's members may have */
-    uint8_t shape;     /**< the engine's: what is known of the body's JSON */
-    uint8_t fate;      /**< enum leat_fate */
-    int code;      /**< of a failed item: a negative errno value */
-    const char *stage;        /**< of a failed item: where */
-    struct leat_bytes reason; /**< of a failed item: one sentence */
+    uint64_t names[2];          /**< the engine's: names that the body's members may have */
+    struct leat_bytes outgoing; /**< the engine's: what it leaves as, once that has been made */
+    uint8_t shape;              /**< the engine's: what is known of the body's JSON */
+    uint8_t fate;               /**< enum leat_fate */
+    int code;                   /**< of a failed item: a negative errno value */
+    const char *stage;          /**< of a failed item: where */
+    struct leat_bytes reason;   /**< of a failed item: one sentence */
 };
 
 /** What a worker does with its time; the verdict on the bottleneck comes from it. */
@@ -84,15 +85,16 @@ enum leat_state {
 struct leat_batch {
     struct leat_item *items;
     size_t count;
-    size_t item_limit;   /**< a source stops adding here … */
-    size_t byte_limit;   /**< … or when the bodies exceed this */
-    size_t bytes;        /**< of all bodies */
-    uint64_t sequence;   /**< order of reading, from 0, without gaps */
-    void *source_data;   /**< the source's own */
-    void *engine;        /**< the engine's */
+    size_t item_limit; /**< a source stops adding here … */
+    size_t byte_limit; /**< … or when the bodies exceed this */
+    size_t bytes;      /**< of all bodies */
+    uint64_t sequence; /**< order of reading, from 0, without gaps */
+    void *source_data; /**< the source's own */
+    void *engine;      /**< the engine's */
 };
 
-/** A new item at the end (body, text and kind are the caller's to set by leat_item_set), or NULL when the batch is full. */
+/** A new item at the end (body, text and kind are the caller's to set by leat_item_set), or NULL when the batch is
+ * full. */
 LEAT_API struct leat_item *leat_batch_add(struct leat_batch *batch);
 
 /** Give an item its bytes, which must live as long as the batch (see leat_batch_alloc, leat_batch_hold). */
@@ -101,7 +103,8 @@ LEAT_API void leat_item_set(struct leat_batch *batch, struct leat_item *item, st
 /** Memory that lives as long as the batch; aligned for anything; NULL when memory is short. */
 LEAT_API void *leat_batch_alloc(struct leat_batch *batch, size_t size);
 
-/** Call `release(arg)` when the batch's memory goes: for blocks that its items point into. 0 or -ENOMEM (then it was called). */
+/** Call `release(arg)` when the batch's memory goes: for blocks that its items point into. 0 or -ENOMEM (then it was
+ * called). */
 LEAT_API int leat_batch_hold(struct leat_batch *batch, void (*release)(void *arg), void *arg);
 
 /** Account the time from now on to `state`; returns the state before. Stages call it around waits. */
@@ -124,10 +127,11 @@ LEAT_API int leat_item_field(struct leat_batch *batch, struct leat_item *item, c
                              struct leat_bytes *json, struct leat_error *error);
 
 /** The decoded text of a field that is a string: -EINVAL when it is something else. `path` NULL: item->text. */
-LEAT_API int leat_item_text(struct leat_batch *batch, struct leat_item *item, const char *path,
-                            struct leat_bytes *text, struct leat_error *error);
+LEAT_API int leat_item_text(struct leat_batch *batch, struct leat_item *item, const char *path, struct leat_bytes *text,
+                            struct leat_error *error);
 
-/** Add a value, or replace the one of that name (also a member of the body). The bytes must live as long as the batch. */
+/** Add a value, or replace the one of that name (also a member of the body). The bytes must live as long as the batch.
+ */
 LEAT_API int leat_item_add(struct leat_batch *batch, struct leat_item *item, struct leat_bytes name,
                            struct leat_bytes json);
 
@@ -162,27 +166,28 @@ struct leat_list {
     size_t count;
 };
 
-/** One row of an option table. From it come the parser, --help, the man pages, completion, the YAML form and its checks. */
+/** One row of an option table. From it come the parser, --help, the man pages, completion, the YAML form and its
+ * checks. */
 struct leat_option {
-    const char *name;       /**< long name without dashes; NULL ends the table */
-    char letter;            /**< short name or 0 */
+    const char *name; /**< long name without dashes; NULL ends the table */
+    char letter;      /**< short name or 0 */
     enum leat_option_type type;
-    size_t offset;          /**< of the member in the settings */
-    const char *argument;   /**< how help names the argument: "FILE", "N"; NULL for a flag */
-    const char *initial;    /**< default, as one would write it; NULL: zero */
-    const char *help;       /**< one sentence */
+    size_t offset;        /**< of the member in the settings */
+    const char *argument; /**< how help names the argument: "FILE", "N"; NULL for a flag */
+    const char *initial;  /**< default, as one would write it; NULL: zero */
+    const char *help;     /**< one sentence */
 };
 
 /** One segment of a pipeline as its author wrote it, options parsed. Lives as long as the run. */
 struct leat_segment {
-    const char *spelling;      /**< "queue:in.q#mail", "match": for messages */
-    const char *target;        /**< of an end: what follows the scheme; of a stage: NULL */
-    const char *const *words;  /**< what is not an option, after the first word; NULL-terminated */
+    const char *spelling;     /**< "queue:in.q#mail", "match": for messages */
+    const char *target;       /**< of an end: what follows the scheme; of a stage: NULL */
+    const char *const *words; /**< what is not an option, after the first word; NULL-terminated */
     size_t word_count;
-    const void *settings;      /**< the struct that the option table describes */
-    const char *name;          /**< of a stage: -n NAME or its type's name (with a number when there are several) */
-    unsigned workers;          /**< of a stage: its own -j, 0: none */
-    bool forever;              /**< of a source: wait for more at the end */
+    const void *settings; /**< the struct that the option table describes */
+    const char *name;     /**< of a stage: -n NAME or its type's name (with a number when there are several) */
+    unsigned workers;     /**< of a stage: its own -j, 0: none */
+    bool forever;         /**< of a source: wait for more at the end */
 };
 
 /* ------------------------------------------- sources, stages, sinks */
@@ -198,7 +203,8 @@ struct leat_source_type {
     const struct leat_option *options;
     size_t settings_size;
     int (*open)(void **source, const struct leat_segment *segment, struct leat_error *error);
-    /** Fill the batch. 0: it has items. -ENODATA: the end (no items). Should hand over what it has rather than wait for more. */
+    /** Fill the batch. 0: it has items. -ENODATA: the end (no items). Should hand over what it has rather than wait for
+     * more. */
     int (*read)(void *source, struct leat_batch *batch, struct leat_error *error);
     /**
      * All items of these batches have their fate (none is LIVE). Called from
@@ -212,7 +218,7 @@ struct leat_source_type {
 
 struct leat_stage_type {
     const char *name;
-    const char *syntax;  /**< "match [-f FIELD] NAME=REGEX…" */
+    const char *syntax; /**< "match [-f FIELD] NAME=REGEX…" */
     const char *summary;
     const struct leat_option *options;
     size_t settings_size;
@@ -231,6 +237,7 @@ struct leat_sink_type {
     const char *summary;
     const struct leat_option *options;
     size_t settings_size;
+    bool renders; /**< write() takes all bytes from leat_item_render(): the workers make them, in parallel */
     int (*open)(void **sink, const struct leat_segment *segment, struct leat_error *error);
     /**
      * Write the LIVE items of these batches, in order; each becomes DELIVERED

@@ -94,6 +94,7 @@ void leat_item_set(struct leat_batch *batch, struct leat_item *item, struct leat
     item->body = body;
     item->text = body;
     item->kind = kind;
+    item->outgoing.data = NULL;
     item->shape = LT_SHAPE_UNKNOWN;
 }
 

@@ -148,6 +148,15 @@ static void break_stage(struct lt_pipeline *pipeline, const struct lt_group *gro
     lt_break(pipeline, spelling, error, LT_DRAINING);
 }
 
+/** Make what the sink will write. What fails here fails there again, and is set aside there. */
+static void render(struct leat_batch *batch) {
+    struct leat_bytes out;
+    struct leat_error reason;
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i].fate == LEAT_LIVE)
+            leat_item_render(batch, &batch->items[i], &out, &reason);
+}
+
 static void process(struct lt_worker *worker, struct leat_batch *batch) {
     struct lt_pipeline *pipeline = worker->pipeline;
     struct lt_group *group = worker->group;
@@ -170,6 +179,8 @@ static void process(struct lt_worker *worker, struct leat_batch *batch) {
         if (!live)
             return;
     }
+    if (pipeline->plan->sink->renders && group->index + 1 == pipeline->group_count)
+        render(batch);
 }
 
 /** One member less; the last one closes what comes after the group. */

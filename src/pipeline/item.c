@@ -216,6 +216,7 @@ static int grow(struct leat_batch *batch, struct leat_item *item) {
 
 int leat_item_add(struct leat_batch *batch, struct leat_item *item, struct leat_bytes name, struct leat_bytes json) {
     struct leat_value *value = addition(item, name);
+    item->outgoing.data = NULL;
     if (value) {
         value->json = json;
         return 0;
@@ -276,11 +277,8 @@ static int render_plain(struct leat_batch *batch, struct leat_item *item, struct
     return splice(batch, (struct leat_bytes){"{}", 2}, &none, all, count, out, error);
 }
 
-int leat_item_render(struct leat_batch *batch, struct leat_item *item, struct leat_bytes *out,
-                     struct leat_error *error) {
-    *out = item->body;
-    if (item->value_count == 0)
-        return 0;
+static int render_changed(struct leat_batch *batch, struct leat_item *item, struct leat_bytes *out,
+                          struct leat_error *error) {
     if (is_plain(item))
         return render_plain(batch, item, out, error);
     struct lt_json_names names = {{item->names[0], item->names[1]}};
@@ -293,4 +291,15 @@ int leat_item_render(struct leat_batch *batch, struct leat_item *item, struct le
             return code;
     }
     return splice(batch, item->body, &names, item->values, item->value_count, out, error);
+}
+
+int leat_item_render(struct leat_batch *batch, struct leat_item *item, struct leat_bytes *out,
+                     struct leat_error *error) {
+    *out = item->value_count ? item->outgoing : item->body;
+    if (item->value_count == 0 || out->data)
+        return 0;
+    int code = render_changed(batch, item, out, error);
+    if (code == 0)
+        item->outgoing = *out;
+    return code;
 }

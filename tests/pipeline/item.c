@@ -106,6 +106,23 @@ static void test_new_item_is_clean(void **state) {
     assert_rendered(item, "{}");
 }
 
+/* What was rendered is kept, until the item changes. */
+static void test_rendered_again(void **state) {
+    (void)state;
+    struct leat_item *item = item_of("{\"a\":1}", "line");
+    leat_item_add(batch, item, bytes("b"), bytes("2"));
+    assert_rendered(item, "{\"a\":1,\"b\":2}");
+    const char *made = item->outgoing.data;
+    assert_rendered(item, "{\"a\":1,\"b\":2}");
+    assert_ptr_equal(item->outgoing.data, made);
+    leat_item_add(batch, item, bytes("b"), bytes("3"));
+    assert_rendered(item, "{\"a\":1,\"b\":3}");
+    leat_item_add(batch, item, bytes("c"), bytes("4"));
+    assert_rendered(item, "{\"a\":1,\"b\":3,\"c\":4}");
+    leat_item_set(batch, item, bytes("{}"), "line");
+    assert_rendered(item, "{\"b\":3,\"c\":4}");
+}
+
 static void note(void *arg) {
     ++*(int *)arg;
 }
@@ -332,6 +349,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_limits),
         TEST(test_new_item_is_clean),
+        TEST(test_rendered_again),
         TEST(test_holds),
         TEST(test_memory),
         TEST(test_giant_is_trimmed),

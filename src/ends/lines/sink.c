@@ -364,6 +364,7 @@ const struct leat_sink_type lt_lines_sink = {
     .summary = "Items as lines in a file or on standard output.",
     .options = options,
     .settings_size = sizeof(struct lt_lines_sink_settings),
+    .renders = true,
     .open = open_lines,
     .write = write_lines,
     .flush = flush_lines,

@@ -129,6 +129,7 @@ const struct leat_sink_type lt_queue_sink = {
     .syntax = "queue:FILE[#NAME]",
     .summary = "Messages in a durable queue; confirmed when they are on the disk.",
     .options = no_options,
+    .renders = true,
     .open = open_sink,
     .write = write_sink,
     .flush = flush_sink,
