@@ -249,7 +249,7 @@ static int used_again(void *arg) {
                 leat_go(scope, touch_deep, NULL);
             equal(leat_scope_close(scope), 0);
         }
-        if (round == 1)
+        if (round == 1 && !THREAD_SANITIZER) /* which keeps a history of every stack that was ever touched */
             check(resident() < before + (16u << 20));
     }
     return 0;
