@@ -20,7 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { STREAK = 16, TURN = 64, STEAL_PASSES = 4, SPINS = 100 };
+enum { STREAK = 16, TURN = 64, STEAL_PASSES = 4, PATIENCE = 200, SPINS = 100 };
 static const leat_time SPIN = 20 * LEAT_MICROSECOND;
 
 struct lt_runtime *_Atomic lt_runtime;
@@ -336,8 +336,23 @@ static struct lt_task *from_outside(struct lt_runtime *runtime, struct lt_worker
     return list ? queue_list(runtime, worker, list) : NULL;
 }
 
+/**
+ * Whether the victim gets through what it has by itself, within a few microseconds. Tasks that do so little at a time
+ * mostly talk to each other, and that goes faster on one worker than across two.
+ */
+static bool keeps_up(struct lt_worker *victim) {
+    uint32_t head = lt_load(&victim->ring.head, acquire);
+    uint32_t count = lt_load(&victim->ring.tail, acquire) - head;
+    for (int i = 0; i < PATIENCE; i++) {
+        if (lt_load(&victim->ring.head, relaxed) - head >= count)
+            return true;
+        lt_pause();
+    }
+    return false;
+}
+
 static struct lt_task *steal_from(struct lt_worker *worker, struct lt_worker *victim) {
-    struct lt_task *task = lt_ring_steal(&worker->ring, &victim->ring);
+    struct lt_task *task = keeps_up(victim) ? NULL : lt_ring_steal(&worker->ring, &victim->ring);
     if (task || !lt_load(&victim->next_stale, relaxed))
         return task;
     return take_next(victim);
