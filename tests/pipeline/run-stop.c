@@ -264,8 +264,8 @@ static void broken_stage(void **state) {
         world_run(&world, &report);
         assert_int_equal(report.outcome, LT_BROKEN);
         assert_string_equal(report.error.text, "broken: the child has gone");
-        /* The other worker may have been within a call, or just before one. */
-        assert_true(world.broken_calls <= 11);
+        /* The other worker goes on until it sees the break, however long the first is held up: far from all 625. */
+        assert_true(world.broken_calls < 300);
         /* What had passed it was delivered, what had not was not. */
         assert_true(report.last.counts.delivered > 0);
         assert_true(report.last.counts.returned > 0);
