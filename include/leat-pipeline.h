@@ -33,12 +33,6 @@ LEAT_API int leat_fail(struct leat_error *error, int code, const char *format, .
 
 /* ----------------------------------------------------------------- items */
 
-/** Bytes owned by somebody else; not terminated. */
-struct leat_bytes {
-    const char *data;
-    size_t size;
-};
-
 enum leat_fate {
     LEAT_LIVE,      /**< on its way */
     LEAT_DELIVERED, /**< in the sink, safely */
@@ -53,14 +47,21 @@ struct leat_value {
     struct leat_bytes json; /**< JSON text, valid */
 };
 
+/** What came around a body and is no part of it: an end that knows its form may send it on. */
+struct leat_envelope {
+    const char *form; /**< says how to read the bytes; compared by address */
+    struct leat_bytes bytes;
+};
+
 struct leat_item {
-    struct leat_bytes body;    /**< as it came, without its delimiter */
-    struct leat_bytes text;    /**< what a stage reads when no field is named; as it came: the body */
-    const char *kind;          /**< what the body is called when it is not a JSON object: "line", "path" … */
-    uint64_t id;               /**< the same for the same input in every run */
-    uint64_t position;         /**< line number from 1, sequence number, …: for people */
-    uint64_t token;            /**< the source's own */
-    struct leat_value *values; /**< additions, in order; a name once */
+    struct leat_bytes body; /**< as it came, without its delimiter */
+    struct leat_bytes text; /**< what a stage reads when no field is named; as it came: the body */
+    const char *kind;       /**< what the body is called when it is not a JSON object: "line", "path" … */
+    uint64_t id;            /**< the same for the same input in every run */
+    uint64_t position;      /**< line number from 1, sequence number, …: for people */
+    uint64_t token;         /**< the source's own */
+    const struct leat_envelope *envelope; /**< NULL: none; lives as long as the batch */
+    struct leat_value *values;            /**< additions, in order; a name once */
     uint32_t value_count;
     uint32_t value_room;
     uint64_t names[2];          /**< the engine's: names that the body's members may have */
@@ -186,9 +187,21 @@ struct leat_segment {
     size_t word_count;
     const void *settings; /**< the struct that the option table describes */
     const char *name;     /**< of a stage: -n NAME or its type's name (with a number when there are several) */
-    unsigned workers;     /**< of a stage: its own -j, 0: none */
+    unsigned workers;     /**< of a stage: its own -j; of a source: that of the run; 0: none */
     bool forever;         /**< of a source: wait for more at the end */
 };
+
+/* -------------------------------------------------------------- counters */
+
+/** Something that a source or a sink counts besides items: "reconnects", "unconfirmed". */
+struct leat_counter {
+    const char *name; /**< one word; lives as long as the program */
+    uint64_t value;
+    bool level; /**< what there is now, which may fall; otherwise a count from the start, which only rises */
+};
+
+/** Counters of one end, at most. */
+#define LEAT_COUNTERS 16
 
 /* ------------------------------------------- sources, stages, sinks */
 /* All functions run in tasks and may block in leat's ways only: other blocking
@@ -202,9 +215,12 @@ struct leat_source_type {
     const char *summary; /**< one sentence */
     const struct leat_option *options;
     size_t settings_size;
+    bool last_read; /**< also read after a stop between two reads, until it returns -ECANCELED (see read) */
     int (*open)(void **source, const struct leat_segment *segment, struct leat_error *error);
     /** Fill the batch. 0: it has items. -ENODATA: the end (no items). Should hand over what it has rather than wait for
-     * more. */
+     * more. -ECANCELED after a stop: items in the batch count all the same, such as failed ones that say what is
+     * missing.
+     */
     int (*read)(void *source, struct leat_batch *batch, struct leat_error *error);
     /**
      * All items of these batches have their fate (none is LIVE). Called from
@@ -213,6 +229,9 @@ struct leat_source_type {
     int (*finish)(void *source, struct leat_batch **batches, size_t count, struct leat_error *error);
     /** What is known of the total: items, or 0. For progress; any thread. NULL: unknown. */
     uint64_t (*total)(void *source);
+    /** Its counters, always the same ones in the same order; returns how many. Any thread; must not block. NULL: none.
+     */
+    size_t (*counters)(void *source, struct leat_counter counters[LEAT_COUNTERS]);
     void (*close)(void *source);
 };
 
@@ -223,7 +242,11 @@ struct leat_stage_type {
     const struct leat_option *options;
     size_t settings_size;
     int (*open)(void **stage, const struct leat_segment *segment, struct leat_error *error);
-    /** What each worker needs for itself; NULL: nothing. */
+    /**
+     * What each worker needs for itself; NULL: nothing. Workers are started when they are of use: the first one before
+     * the run, others in the middle of it, several at once. One that cannot be opened ends the run; what was read is
+     * finished by the others. All are closed after the run.
+     */
     int (*open_worker)(void *stage, void **worker, struct leat_error *error);
     /** Go through the LIVE items of the batch. Several workers call it at once with batches of their own. */
     int (*process)(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error);
@@ -248,11 +271,19 @@ struct leat_sink_type {
     int (*write)(void *sink, struct leat_batch **batches, size_t count, struct leat_error *error);
     /** No more will come: everything is confirmed before this returns 0. */
     int (*flush)(void *sink, struct leat_error *error);
+    /** As of a source. */
+    size_t (*counters)(void *sink, struct leat_counter counters[LEAT_COUNTERS]);
     void (*close)(void *sink);
 };
 
 /** Any thread. See leat_sink_type.write. */
 LEAT_API void leat_batch_confirm(struct leat_batch *batch);
+
+/**
+ * Any thread. The sink cannot go on and will never confirm this batch, which it holds: the run ends as if write() had
+ * returned this error, also when nothing more comes to be written. The sink's next calls return the error, too.
+ */
+LEAT_API void leat_batch_abandon(struct leat_batch *batch, const struct leat_error *error);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Atomic operations, the only ones in the project: a simulation that wants to
- * choose the interleaving replaces this file, base/clock.h and base/os.h.
+ * Atomic operations, the only ones in the project: a simulation, which chooses
+ * the interleaving, has its own (simulate/atomic.h), as it has its own clock
+ * and threads.
  *
  * They are macros because C has no other way to take any atomic type. The
  * memory order is always written: relaxed, acquire, release, acq_rel, seq_cst.
@@ -11,6 +12,10 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+
+#if defined(LEAT_SIMULATION)
+#include "simulate/atomic.h"
+#else
 
 #define lt_load(pointer, order) atomic_load_explicit(pointer, memory_order_##order)
 #define lt_store(pointer, value, order) atomic_store_explicit(pointer, value, memory_order_##order)
@@ -37,4 +42,5 @@ static inline void lt_pause(void) {
 #endif
 }
 
+#endif
 #endif

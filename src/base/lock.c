@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/lock.h"
-
-#include <sched.h>
+#include "base/os.h"
 
 /* In pauses, of some ten nanoseconds each. */
+#if defined(LEAT_SIMULATION)
+enum { FIRST = 1, LONGEST = 1 }; /* a pause ends when another thread has done something */
+#else
 enum { FIRST = 4, LONGEST = 128 };
+#endif
 
 /**
  * Look ever less often. Every look takes the line away from the holder, who
@@ -19,6 +22,6 @@ void lt_lock_contended(struct lt_lock *lock) {
             if (lt_lock_try(lock))
                 return;
         }
-        sched_yield();
+        lt_os_yield();
     }
 }

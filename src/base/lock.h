@@ -13,6 +13,7 @@
 #define LEAT_BASE_LOCK_H
 
 #include "base/atomic.h"
+#include "base/hostile.h"
 
 #include <stdint.h>
 
@@ -23,16 +24,22 @@ struct lt_lock {
 void lt_lock_contended(struct lt_lock *lock);
 
 static inline bool lt_lock_try(struct lt_lock *lock) {
-    return !lt_load(&lock->held, relaxed) && !lt_exchange(&lock->held, 1, acquire);
+    bool taken = !lt_load(&lock->held, relaxed) && !lt_exchange(&lock->held, 1, acquire);
+    if (LT_HOSTILE && taken)
+        lt_locks_count(1);
+    return taken;
 }
 
 static inline void lt_lock(struct lt_lock *lock) {
     if (__builtin_expect(lt_exchange(&lock->held, 1, acquire), 0))
         lt_lock_contended(lock);
+    else
+        lt_locks_count(1);
 }
 
 static inline void lt_unlock(struct lt_lock *lock) {
     lt_store(&lock->held, 0, release);
+    lt_locks_count(-1);
 }
 
 #endif

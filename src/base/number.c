@@ -40,3 +40,38 @@ bool lt_number_rate(const char *text, double *value) {
         return false;
     return true;
 }
+
+struct unit {
+    const char *name; /* the longer ones first: "ms" begins with "m" */
+    double length;
+};
+
+static const struct unit units[] = {{"ns", 1},   {"us", 1e3},   {"ms", 1e6},   {"s", 1e9},
+                                    {"m", 6e10}, {"h", 3.6e12}, {"d", 8.64e13}};
+
+static const char *read_unit(const char *text, double *length) {
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        size_t size = strlen(units[i].name);
+        if (strncmp(text, units[i].name, size) != 0)
+            continue;
+        *length = units[i].length;
+        return text + size;
+    }
+    return NULL;
+}
+
+bool lt_number_duration(const char *text, leat_time *value) {
+    double total = 0, number, length;
+    for (const char *start = text; *text || text == start;) {
+        text = text + strspn(text, "0123456789.") == text ? NULL : read_number(text, 1, &number);
+        if (!text)
+            return false;
+        const char *rest = read_unit(text, &length);
+        if (!rest && (*text || total > 0))
+            return false;
+        total += number * (rest ? length : 1e9);
+        text = rest ? rest : text;
+    }
+    *value = (leat_time)total;
+    return total < 0x1p62;
+}

@@ -3,13 +3,15 @@
 #ifndef LEAT_BASE_NUMBER_H
 #define LEAT_BASE_NUMBER_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "leat.h"
 
 /** A whole number from 0 on; the suffixes k, M and G stand for `base` (1000 or 1024), its square and its cube. */
 bool lt_number_whole(const char *text, double base, uint64_t *value);
 
 /** So many a second: "100", "100/s", "6k/m", "10/h". */
 bool lt_number_rate(const char *text, double *value);
+
+/** "30" (seconds), "500ms", "1m30s"; from ns to d. */
+bool lt_number_duration(const char *text, leat_time *value);
 
 #endif

@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/os.h"
-#include "base/atomic.h"
-#include "base/clock.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <linux/futex.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -21,53 +14,6 @@
 
 /* Linux 6.13; glibc 2.36 does not know the name. */
 enum { GUARD_INSTALL = 102 };
-
-int lt_futex_wait(_Atomic uint32_t *word, uint32_t expected, leat_time deadline) {
-    struct timespec until = lt_timespec(deadline);
-    /* The BITSET form takes an absolute monotonic time, so a restart after a signal does not sleep longer. */
-    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected,
-                          deadline == LEAT_FOREVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
-    return result < 0 && errno == ETIMEDOUT ? -ETIMEDOUT : 0;
-}
-
-void lt_futex_wake(_Atomic uint32_t *word, int count) {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
-}
-
-/* The quota of control group version 2 in whole processors, rounded up; 0: none. */
-static unsigned group_quota(void) {
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (!file)
-        return 0;
-    unsigned long long quota = 0, period = 0;
-    int fields = fscanf(file, "%llu %llu", &quota, &period);
-    fclose(file);
-    if (fields != 2 || quota == 0 || period == 0)
-        return 0;
-    return (unsigned)((quota + period - 1) / period);
-}
-
-unsigned lt_processors(void) {
-    cpu_set_t set;
-    unsigned count = 1;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        count = (unsigned)CPU_COUNT(&set);
-    unsigned quota = group_quota();
-    if (quota && quota < count)
-        count = quota;
-    return count ? count : 1;
-}
-
-unsigned lt_threads(void) {
-    DIR *directory = opendir("/proc/self/task");
-    if (!directory)
-        return 0;
-    unsigned count = 0;
-    for (struct dirent *entry; (entry = readdir(directory));)
-        count += entry->d_name[0] != '.';
-    closedir(directory);
-    return count;
-}
 
 void *lt_reserve(size_t size) {
     void *memory =

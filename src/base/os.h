@@ -1,16 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * What the runtime asks of Linux beyond libc: sleeping on a word, guarding
- * memory, counting processors. All calls return 0 (or a count) or a negative
- * errno value and restart after a signal.
+ * What the runtime asks of Linux beyond libc: guarding memory and writing
+ * (os.c); threads, sleeping, counting processors (threads.c, which a simulation
+ * replaces by src/simulate/threads.c). All calls return 0 (or a count) or a
+ * negative errno value and restart after a signal.
  */
 #ifndef LEAT_BASE_OS_H
 #define LEAT_BASE_OS_H
 
 #include "leat.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct epoll_event;
+struct pollfd;
+struct lt_virtual;
+
+/** A thread of the operating system, or of a simulation. */
+struct lt_os_thread {
+    union {
+        pthread_t real;
+        struct lt_virtual *simulated;
+    };
+};
+
+int lt_os_thread_start(struct lt_os_thread *thread, void *(*function)(void *), void *arg);
+void lt_os_thread_join(struct lt_os_thread *thread);
+/** Start a thread that nobody joins. */
+int lt_os_thread_detached(void *(*function)(void *), void *arg);
+/** Have `function(value)` called when the calling thread ends; at most once in each thread. */
+void lt_os_thread_at_end(void (*function)(void *), void *value);
+/** Let other threads run. */
+void lt_os_yield(void);
+/** The calling thread's faults are handled on this stack; NULL: no longer. */
+void lt_os_signal_stack(void *memory, size_t size);
+
+/** Wait for events until `deadline`; 0: only look. The count, or a negative errno value. */
+int lt_epoll_wait(int epoll, struct epoll_event *events, int room, leat_time deadline);
+/** The same for one descriptor and an ordinary thread. */
+int lt_poll_one(struct pollfd *poll, leat_time deadline);
 
 /** Sleep while `*word` is `expected`, until woken or `deadline`. 0 (look again) or -ETIMEDOUT. */
 int lt_futex_wait(_Atomic uint32_t *word, uint32_t expected, leat_time deadline);

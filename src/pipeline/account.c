@@ -14,9 +14,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
-void lt_line_start(struct lt_line *line, enum leat_state state) {
+enum { LOOK_SHARE = 50 };
+
+void lt_line_start(struct lt_line *line, enum leat_state state, leat_time since) {
     lt_store(&line->state, (uint32_t)state, relaxed);
-    lt_store(&line->since, lt_now(), release);
+    lt_store(&line->since, since, release);
 }
 
 static void begin_write(struct lt_line *line) {
@@ -119,11 +121,31 @@ static void add_line(struct lt_stage_snapshot *stage, struct lt_line *line, leat
     stage->items += view.items;
 }
 
+/** A worker that was not started has waited for input all the time, and one that was, until then. */
+static void add_group(struct lt_stage_snapshot *stage, struct lt_group *group, leat_time ended) {
+    unsigned started = lt_load(&group->started, acquire);
+    for (unsigned w = 0; w < started; w++)
+        add_line(stage, &group->members[w]->line, ended);
+    leat_time flowing = lt_load(&group->pipeline->flowing, acquire);
+    if (flowing)
+        stage->time[LEAT_WAITS_INPUT] += (group->workers - started) * ((ended ? ended : lt_now()) - flowing);
+}
+
 static void add_queue(struct lt_stage_snapshot *stage, const struct leat_chan *chan) {
     if (!chan)
         return;
     stage->queued = leat_chan_len(chan);
     stage->queue_capacity = leat_chan_cap(chan);
+}
+
+/** What the sink has now; batches that come to it meanwhile may count, but never more than there were. */
+static uint64_t count_unconfirmed(struct lt_pipeline *pipeline, const struct lt_counts *counts) {
+    uint64_t items = 0;
+    for (size_t s = 0; s < pipeline->slot_count; s++)
+        if (lt_load(&pipeline->slots[s].place, acquire) == LT_SINKING)
+            items += lt_load(&pipeline->slots[s].count, relaxed);
+    uint64_t open = counts->in - counts->delivered - counts->filtered - counts->failed - counts->returned;
+    return items < open ? items : open;
 }
 
 /** The processor time of the process, shared out by busy time: tasks move between threads, threads cannot be asked. */
@@ -147,6 +169,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     snapshot->stage_count = pipeline->group_count + 2;
     snapshot->stopping = lt_level(pipeline) != LT_RUNNING;
     count(&pipeline->tally, &snapshot->counts);
+    snapshot->unconfirmed = count_unconfirmed(pipeline, &snapshot->counts);
     struct lt_stage_snapshot *source = &snapshot->stages[0], *sink = &snapshot->stages[pipeline->group_count + 1];
     source->name = plan->from.spelling;
     source->workers = 1;
@@ -161,8 +184,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
         return;
     add_line(source, &pipeline->source_line, ended);
     for (size_t g = 0; g < pipeline->group_count; g++) {
-        for (unsigned w = 0; w < pipeline->groups[g].workers; w++)
-            add_line(&snapshot->stages[g + 1], &pipeline->groups[g].members[w].line, ended);
+        add_group(&snapshot->stages[g + 1], &pipeline->groups[g], ended);
         add_queue(&snapshot->stages[g + 1], pipeline->groups[g].in);
     }
     add_line(sink, &pipeline->sink_line, ended);
@@ -172,11 +194,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
     share_cpu(pipeline, snapshot);
-    pthread_mutex_lock(&pipeline->mutex);
-    snapshot->total = pipeline->total;
-    if (lt_load(&pipeline->source_may_answer, relaxed) && plan->source->total)
-        snapshot->total = plan->source->total(pipeline->source);
-    pthread_mutex_unlock(&pipeline->mutex);
+    lt_ask_ends(pipeline, snapshot);
 }
 
 /* ------------------------------------------------------------------ pacing */
@@ -186,9 +204,10 @@ static leat_time cost_since(struct lt_pipeline *pipeline, size_t g, uint64_t *pa
     uint64_t items = 0;
     leat_time time = 0;
     struct lt_group *group = &pipeline->groups[g];
-    for (unsigned w = 0; w < group->workers; w++) {
+    unsigned started = lt_load(&group->started, acquire);
+    for (unsigned w = 0; w < started; w++) {
         struct lt_line_view view;
-        lt_line_view(&group->members[w].line, &view);
+        lt_line_view(&group->members[w]->line, &view);
         items += view.items;
         time += view.time[LEAT_BUSY] + view.time[LEAT_WAITS_OUTSIDE] + view.time[LEAT_THROTTLED];
     }
@@ -204,9 +223,8 @@ uint64_t lt_pace(struct lt_pipeline *pipeline) {
     if (!pipeline->group_count)
         return pipeline->most_items;
     leat_time now = lt_now();
-    if (pipeline->paced && now - pipeline->paced < LEAT_MILLISECOND)
+    if (now < pipeline->pace_next)
         return pipeline->pace_limit;
-    pipeline->paced = now;
     uint64_t proven = UINT64_MAX;
     leat_time slowest = 0;
     for (size_t g = 0; g < pipeline->group_count; g++) {
@@ -217,6 +235,9 @@ uint64_t lt_pace(struct lt_pipeline *pipeline) {
         if (passed < proven)
             proven = passed;
     }
+    /* With very many workers the look itself takes long: no more than a small part of the time goes into it. */
+    leat_time after = lt_now(), wait = LOOK_SHARE * (after - now);
+    pipeline->pace_next = after + (wait > LEAT_MILLISECOND ? wait : LEAT_MILLISECOND);
     if (slowest)
         pipeline->service = pipeline->service ? (pipeline->service + slowest) / 2 : slowest;
     uint64_t limit = pipeline->service ? (uint64_t)(LT_TARGET_WORK / pipeline->service) : pipeline->most_items;

@@ -29,9 +29,29 @@ void leat_batch_confirm(struct leat_batch *batch) {
     uint32_t expected = LT_SINKING;
     if (!slot || !lt_cas(&slot->place, &expected, LT_CONFIRMED, acq_rel))
         return;
+    if (slot->unconfirmed)
+        lt_fetch_sub(slot->unconfirmed, 1, release);
     int code = send_confirmed(batch);
     if (code == -ECANCELED || code == -ETIMEDOUT)
         leat_shield(send_confirmed, batch);
+}
+
+/* The acknowledge task waits for the dead end, and for nothing else then: it must get its batch back. */
+static void abandon_dead(struct leat_batch *batch, const struct leat_error *error) {
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i].fate == LEAT_LIVE)
+            leat_item_fail(batch, &batch->items[i], error->code, "%s", error->text);
+    leat_batch_confirm(batch);
+}
+
+void leat_batch_abandon(struct leat_batch *batch, const struct leat_error *error) {
+    struct lt_slot *slot = batch->engine;
+    if (!slot)
+        return;
+    if (batch == slot->pipeline->dead_batch)
+        abandon_dead(batch, error);
+    else
+        lt_break(slot->pipeline, slot->pipeline->plan->to.spelling, error, LT_DROPPING);
 }
 
 void lt_pass_by(struct leat_batch *batch) {
@@ -53,6 +73,7 @@ static size_t fill_dead(struct leat_batch *dead, struct leat_batch *batch) {
         copy->text = item->text;
         copy->id = item->id;
         copy->position = item->position;
+        copy->envelope = item->envelope;
     }
     return dead->count;
 }
@@ -161,7 +182,7 @@ int lt_acknowledge_task(void *argument) {
 }
 
 void lt_settle(struct lt_pipeline *pipeline) {
-    for (size_t s = 0; s < pipeline->slot_count; s++) {
+    for (size_t s = 0; s < lt_load(&pipeline->slot_count, acquire); s++) {
         struct leat_batch *batch = pipeline->slots[s].batch;
         uint32_t place = lt_load(&pipeline->slots[s].place, acquire);
         if (place != LT_SINKING && place != LT_CONFIRMED)

@@ -2,8 +2,9 @@
 /*
  * Batches and their memory.
  *
- * The array of items is made once for the item limit and never moves, so that
- * pointers to items stay good. Everything else comes from an arena. After a
+ * The array of items never moves while there are any, so that pointers to them
+ * stay good; it grows with the limit before the first one comes. Everything else
+ * comes from an arena. After a
  * reset the arena keeps up to four times the byte limit: bodies, a decoded copy
  * and a rendered one fit in that, so a batch of ordinary items never allocates
  * again, while a giant one's memory goes back.
@@ -27,7 +28,7 @@ struct owned_batch {
     struct leat_batch batch; /* first: a pointer to it is a pointer to this */
     struct lt_arena arena;
     struct hold *holds;
-    size_t keep;
+    size_t room; /* in the array of items */
 };
 
 static struct owned_batch *owned(struct leat_batch *batch) {
@@ -44,14 +45,29 @@ struct leat_batch *lt_batch_new(size_t item_limit, size_t byte_limit) {
     struct owned_batch *made = calloc(1, sizeof *made);
     if (!made)
         return NULL;
-    made->batch.item_limit = item_limit ? item_limit : 1;
+    made->room = item_limit ? item_limit : 1;
+    made->batch.item_limit = made->room;
     made->batch.byte_limit = byte_limit;
-    made->batch.items = calloc(made->batch.item_limit, sizeof *made->batch.items);
-    made->keep = bytes_to_keep(byte_limit);
+    made->batch.items = calloc(made->room, sizeof *made->batch.items);
     if (made->batch.items)
         return &made->batch;
     free(made);
     return NULL;
+}
+
+void lt_batch_limit(struct leat_batch *batch, size_t item_limit, size_t byte_limit) {
+    struct owned_batch *self = owned(batch);
+    if (item_limit > self->room) {
+        size_t room = self->room * 2 > item_limit ? self->room * 2 : item_limit;
+        struct leat_item *items = calloc(room, sizeof *items);
+        if (items) {
+            free(batch->items);
+            batch->items = items;
+            self->room = room;
+        }
+    }
+    batch->item_limit = item_limit < self->room ? item_limit : self->room;
+    batch->byte_limit = byte_limit;
 }
 
 void lt_batch_reset(struct leat_batch *batch) {
@@ -61,7 +77,7 @@ void lt_batch_reset(struct leat_batch *batch) {
         self->holds = hold->before;
         hold->release(hold->arg);
     }
-    lt_arena_reset(&self->arena, self->keep);
+    lt_arena_reset(&self->arena, bytes_to_keep(batch->byte_limit));
     batch->count = 0;
     batch->bytes = 0;
     batch->source_data = NULL;

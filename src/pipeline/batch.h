@@ -19,6 +19,9 @@ struct lt_arena;
  */
 struct leat_batch *lt_batch_new(size_t item_limit, size_t byte_limit);
 
+/** New limits for a batch that is empty; as many items as there is memory for. */
+void lt_batch_limit(struct leat_batch *batch, size_t item_limit, size_t byte_limit);
+
 /** Release what was held, forget the items, keep the memory for the next ones (not that of a giant item). */
 void lt_batch_reset(struct leat_batch *batch);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * Opening and closing what a plan names. Opened: source, stages with the state
- * of each worker, error file, dead end, sink; the sink last, because opening one
- * may empty a file. Closed in the reverse order and all from the same task, so
- * that an end may keep a scope open from its open to its close.
+ * of the first worker, error file, dead end, sink; the sink last, because opening
+ * one may empty a file. Closed in the reverse order and all from the same task, so
+ * that an end may keep a scope open from its open to its close. (The states of
+ * further workers are opened by these, in mid-run, and closed here.)
  */
 #include "base/error.h"
 #include "pipeline/engine.h"
@@ -19,20 +20,6 @@ static bool fail_start(struct lt_pipeline *pipeline, const char *spelling, const
     return false;
 }
 
-static bool open_workers(struct lt_pipeline *pipeline, struct lt_group *group, struct leat_error *error) {
-    for (size_t s = 0; s < group->count; s++) {
-        const struct lt_planned_stage *stage = &pipeline->plan->stages[group->first + s];
-        for (unsigned w = 0; w < group->workers; w++) {
-            struct lt_worker *worker = &group->members[w];
-            void *state = pipeline->stages[group->first + s];
-            if (stage->type->open_worker && stage->type->open_worker(state, &worker->states[s], error) < 0)
-                return fail_start(pipeline, stage->segment.spelling, error);
-            worker->opened = s + 1;
-        }
-    }
-    return true;
-}
-
 static bool open_stages(struct lt_pipeline *pipeline, struct leat_error *error) {
     const struct lt_plan *plan = pipeline->plan;
     for (size_t s = 0; s < plan->stage_count; s++) {
@@ -41,9 +28,12 @@ static bool open_stages(struct lt_pipeline *pipeline, struct leat_error *error) 
             return fail_start(pipeline, stage->segment.spelling, error);
         pipeline->stages_opened = s + 1;
     }
-    for (size_t g = 0; g < pipeline->group_count; g++)
-        if (!open_workers(pipeline, &pipeline->groups[g], error))
-            return false;
+    for (size_t g = 0; g < pipeline->group_count; g++) {
+        struct lt_group *group = &pipeline->groups[g];
+        struct lt_worker *worker = group->members[0];
+        if (lt_worker_open(worker, error) < 0)
+            return fail_start(pipeline, plan->stages[group->first + worker->opened].segment.spelling, error);
+    }
     return true;
 }
 
@@ -68,6 +58,45 @@ bool lt_open_ends(struct lt_pipeline *pipeline) {
     return true;
 }
 
+/* ----------------------------------------------------------------- asking */
+
+static void ask_source(struct lt_pipeline *pipeline) {
+    const struct leat_source_type *type = pipeline->plan->source;
+    if (type->total)
+        pipeline->total = type->total(pipeline->source);
+    if (type->counters)
+        pipeline->source_counters.count = type->counters(pipeline->source, pipeline->source_counters.list);
+}
+
+static void ask_sink(struct lt_pipeline *pipeline) {
+    const struct leat_sink_type *type = pipeline->plan->sink;
+    if (type->counters)
+        pipeline->sink_counters.count = type->counters(pipeline->sink, pipeline->sink_counters.list);
+}
+
+void lt_ask_ends(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot) {
+    pthread_mutex_lock(&pipeline->mutex);
+    if (pipeline->source_may_answer)
+        ask_source(pipeline);
+    if (pipeline->sink_may_answer)
+        ask_sink(pipeline);
+    snapshot->total = pipeline->total;
+    snapshot->source_counters = pipeline->source_counters;
+    snapshot->sink_counters = pipeline->sink_counters;
+    pthread_mutex_unlock(&pipeline->mutex);
+}
+
+/** Ask once more, and then never again: it is about to be closed. */
+static void silence(struct lt_pipeline *pipeline, bool *may_answer, void (*ask)(struct lt_pipeline *pipeline)) {
+    pthread_mutex_lock(&pipeline->mutex);
+    if (*may_answer)
+        ask(pipeline);
+    *may_answer = false;
+    pthread_mutex_unlock(&pipeline->mutex);
+}
+
+/* ---------------------------------------------------------------- closing */
+
 static void close_dead(struct lt_pipeline *pipeline) {
     const struct leat_sink_type *type = pipeline->plan->dead;
     struct leat_error error = {.code = 0, .text = "it could not be flushed and did not say why"};
@@ -80,8 +109,8 @@ static void close_dead(struct lt_pipeline *pipeline) {
 }
 
 static void close_workers(struct lt_pipeline *pipeline, struct lt_group *group) {
-    for (unsigned w = 0; w < group->workers; w++) {
-        struct lt_worker *worker = &group->members[w];
+    for (unsigned w = 0; w < group->started; w++) {
+        struct lt_worker *worker = group->members[w];
         for (size_t s = worker->opened; s-- > 0;) {
             const struct leat_stage_type *type = pipeline->plan->stages[group->first + s].type;
             if (type->close_worker)
@@ -100,12 +129,14 @@ static void close_stages(struct lt_pipeline *pipeline) {
 
 void lt_close_ends(struct lt_pipeline *pipeline) {
     const struct lt_plan *plan = pipeline->plan;
+    silence(pipeline, &pipeline->sink_may_answer, ask_sink);
     if (pipeline->sink_open && plan->sink->close)
         plan->sink->close(pipeline->sink);
     lt_settle(pipeline);
     close_dead(pipeline);
     lt_errors_close(&pipeline->errors);
     close_stages(pipeline);
+    silence(pipeline, &pipeline->source_may_answer, ask_source);
     if (pipeline->source_open && plan->source->close)
         plan->source->close(pipeline->source);
 }

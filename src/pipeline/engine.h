@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, order.c, acknowledge.c,
- * errors.c, stop.c, account.c and watchdog.c include it.
+ * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, crew.c, order.c,
+ * acknowledge.c, errors.c, stop.c, account.c and watchdog.c include it.
  *
  * Who runs, and what goes between them (each arrow is a bounded channel of
  * batch pointers, every batch is owned by whoever took it last):
@@ -10,20 +10,25 @@
  *          ^------------------------- free batches -------------------'
  *
  * Invariants:
- * - There is a fixed number of batches (lt_pipeline.slot_count), made before the
- *   start. Every channel but those between the groups has room for all of them,
- *   so that no confirmation and no free batch ever waits, and the window that
- *   restores the order needs no more places than there are batches.
+ * - There are at most lt_pipeline.slot_most batches. Those for one worker in each
+ *   group are made before the start; every worker that is started later brings its
+ *   own (lt_add_batches), and none is ever taken away. `slot_count` only rises, and
+ *   who read it may look at the slots below it. Every channel but those between
+ *   the groups has room for all there can be, so that no confirmation and no free
+ *   batch ever waits, and the window that restores the order needs no more places.
  * - A batch has one item at least, and one item may be larger than any limit of a
- *   batch. So the source also waits while lt_pipeline.most_in_flight bytes or more
- *   are on their way: they are exceeded by one batch at most.
+ *   batch. So the source also waits while lt_most_in_flight() bytes or more are on
+ *   their way: they are exceeded by one batch at most.
+ * - Workers are started when they are of use (crew.c); `started` only rises, and
+ *   who read it may look at the members below it.
  * - A batch that was read comes to the acknowledge task exactly once, whatever
  *   happens; only there (and, for what a broken sink left, in lt_settle) are
  *   fates counted and is the source told.
  * - Stopping only ever rises (lt_level), broken only ever becomes true.
  *
- * Rejected: channels of items (a hop costs more than most stages do); batches
- * made on demand (memory then depends on the slowest sink); counting fates where
+ * Rejected: channels of items (a hop costs more than most stages do); a batch
+ * whenever the source finds none free (memory then depends on the slowest part, and
+ * a quick source makes all there can be); counting fates where
  * they are decided (a returned batch would have to be counted back).
  */
 #ifndef LEAT_PIPELINE_ENGINE_H
@@ -74,7 +79,9 @@ enum lt_place { LT_FREE, LT_READING, LT_QUEUED, LT_WORKED, LT_SINKING, LT_CONFIR
  */
 struct lt_slot {
     struct leat_batch *batch;
+    struct lt_pipeline *pipeline;
     struct leat_chan *confirmed; /* where its confirmation goes */
+    _Atomic size_t *unconfirmed; /* counts it while the sink has it; NULL: nobody counts */
     struct lt_line *line;        /* of the task that holds it */
     _Atomic uint32_t place;
     _Atomic uint32_t column; /* the column it is in or waits for */
@@ -99,20 +106,24 @@ struct lt_worker {
     struct lt_line line;
     struct lt_pipeline *pipeline;
     struct lt_group *group;
-    void **states; /* of its stages, one each */
-    size_t opened; /* how many of them */
+    struct lt_task *_Atomic task; /* NULL until it runs */
+    size_t opened;                /* of its states */
     struct lt_reach reach;
+    void *states[]; /* of its stages, one each */
 };
 
 /** Neighbouring stages that one worker runs in one go. */
 struct lt_group {
+    struct lt_pipeline *pipeline;
     char *name;
-    size_t first, count; /* stages of the plan */
-    size_t index;        /* among the groups; its column is one more */
-    unsigned workers;
-    struct lt_worker *members;
+    size_t first, count;      /* stages of the plan */
+    size_t index;             /* among the groups; its column is one more */
+    unsigned workers;         /* there can be */
+    _Atomic unsigned started; /* of them: members[0 … started - 1] exist */
+    struct lt_worker **members;
     struct leat_chan *in;
-    _Atomic unsigned left; /* members that have not ended */
+    struct leat_chan *more;   /* tells the foreman that more workers may be of use */
+    _Atomic int64_t expected; /* batches given to the group that have not left it */
 };
 
 /** Restores the order of reading. */
@@ -139,20 +150,22 @@ struct lt_pipeline {
     const struct lt_plan *plan;
     unsigned processors;
     leat_time grace;
-    uint64_t most_items, most_bytes; /* of a batch */
+    uint64_t most_items, most_bytes; /* of a batch, as asked for */
 
     void *source, **stages, *sink, *dead;
     size_t stages_opened;
     bool source_open, sink_open, dead_open, entered;
-    uint64_t total; /* what the source said of it at its end */
+    uint64_t total;                                    /* what the source said of it at its end */
+    struct lt_counters source_counters, sink_counters; /* what the ends had counted at theirs */
 
     struct lt_group *groups;
     size_t group_count;
     struct lt_slot *slots;
-    size_t slot_count;
-    struct leat_batch **spare; /* free ones that the source task has taken; its own */
+    size_t slot_most;
+    _Atomic size_t slot_count;  /* made; raised under the mutex */
+    _Atomic size_t unconfirmed; /* batches that the sink has */
+    struct leat_batch **spare;  /* free ones that the source task has taken; its own */
     size_t spare_count;
-    uint64_t most_in_flight; /* bytes: read on only below it */
     struct leat_chan *free_batches, *to_sink, *confirmed;
     struct lt_order order;
 
@@ -164,20 +177,20 @@ struct lt_pipeline {
 
     struct lt_line source_line, sink_line, acknowledge_line;
     struct lt_tally tally;
-    _Atomic leat_time started, ended;
+    _Atomic leat_time started, flowing, ended; /* flowing: the source and the first workers were let go */
     leat_time cpu_before;
     _Atomic leat_time cpu_after; /* 0 while it runs */
 
     /* pacing: the source task's own */
-    leat_time paced, service;
+    leat_time pace_next, service;
     uint64_t pace_limit, pace_items[LT_MAX_STAGES];
     leat_time pace_time[LT_MAX_STAGES];
 
     pthread_mutex_t mutex; /* of what follows, and of every reach; held for a few instructions */
     _Atomic uint32_t level;
-    _Atomic uint32_t asked;          /* by lt_pipeline_stop */
-    _Atomic uint32_t returned_below; /* groups with a lower index process no more */
-    _Atomic bool source_may_answer;  /* lt_snapshot.total may be asked for */
+    _Atomic uint32_t asked;                  /* by lt_pipeline_stop */
+    _Atomic uint32_t returned_below;         /* groups with a lower index process no more */
+    bool source_may_answer, sink_may_answer; /* what lt_snapshot has of them may be asked for */
     _Atomic bool broken, failed_to_start;
     _Atomic uint32_t late; /* enum lt_late */
     bool sink_broken;
@@ -194,7 +207,7 @@ struct lt_pipeline {
 };
 
 /* account.c */
-void lt_line_start(struct lt_line *line, enum leat_state state);
+void lt_line_start(struct lt_line *line, enum leat_state state, leat_time since);
 enum leat_state lt_line_switch(struct lt_line *line, enum leat_state state);
 void lt_line_add(struct lt_line *line, uint64_t items);
 void lt_line_view(struct lt_line *line, struct lt_line_view *view);
@@ -217,21 +230,46 @@ int lt_reach_open(struct lt_pipeline *pipeline, struct lt_reach *reach, enum lt_
 /** Close it: whatever blocks afterwards is not cut short. May be called again. */
 void lt_reach_close(struct lt_pipeline *pipeline, struct lt_reach *reach);
 
+/* run.c */
+/** Make batches, as long as there may be more. 0 or -ENOMEM. */
+int lt_add_batches(struct lt_pipeline *pipeline, size_t count);
+/** A task with the room on its stack that ends and stages, which are written by others, expect. 0 or -ENOMEM. */
+int lt_spawn(struct leat_scope *scope, leat_fn *task, void *argument, const char *name);
+
+/* crew.c */
+/** The next member of a group, not opened and not run yet; NULL when memory is short. */
+struct lt_worker *lt_worker_new(struct lt_group *group);
+/** Open its stages. Of one that fails the spelling is that of stage number `worker->opened` of the group. */
+int lt_worker_open(struct lt_worker *worker, struct leat_error *error);
+/** The task that runs a group. */
+int lt_foreman_task(void *group);
+/** A batch will be given to the group; then, when it was. */
+void lt_crew_expect(struct lt_group *group);
+void lt_crew_tell(struct lt_group *group);
+/** A batch has left it. */
+void lt_crew_passed(struct lt_group *group);
+
 /* flow.c: tasks */
 /** Wait until all tasks of the run have begun. False: one could not, all is called off. */
 bool lt_begin(struct lt_pipeline *pipeline);
 int lt_source_task(void *pipeline);
-int lt_worker_task(void *worker);
 int lt_sink_task(void *pipeline);
+/** What a worker does until nothing comes any more. */
+void lt_work(struct lt_worker *worker);
+/** No more comes to a group (to the sink, if there is none of this number). */
+void lt_close_input(struct lt_pipeline *pipeline, size_t group);
 /** Every item that is still on its way goes back. */
 void lt_return_items(struct leat_batch *batch);
 /** Name the place of new failures. Returns how many items are live. */
 size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const char *place);
-struct leat_chan *lt_output_of(struct lt_pipeline *pipeline, size_t group);
+/** Bytes: the source reads on only below it. */
+uint64_t lt_most_in_flight(const struct lt_pipeline *pipeline);
 
 /* ends.c: called by one and the same task */
 bool lt_open_ends(struct lt_pipeline *pipeline);
 void lt_close_ends(struct lt_pipeline *pipeline);
+/** What the ends say of themselves, or said before they were closed. Any thread. */
+void lt_ask_ends(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot);
 
 /* order.c */
 int lt_order_open(struct lt_order *order, size_t room);

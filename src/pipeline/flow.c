@@ -3,16 +3,23 @@
  * The tasks through which items flow: the source's, the workers', the sink's.
  *
  * Each ends when what it receives from is closed and empty, and then closes
- * what it sends to (of a group of workers, the last one does). A stop never
+ * what it sends to (for a group of workers, its foreman does). A stop never
  * breaks that chain: it only decides what is done with a batch on its way.
  */
 #include "base/error.h"
+#include "pipeline/batch.h"
 #include "pipeline/engine.h"
+#include "sched/look.h"
 
 #include <errno.h>
 
-struct leat_chan *lt_output_of(struct lt_pipeline *pipeline, size_t group) {
-    return group + 1 < pipeline->group_count ? pipeline->groups[group + 1].in : pipeline->to_sink;
+void lt_close_input(struct lt_pipeline *pipeline, size_t group) {
+    if (group == pipeline->group_count) {
+        leat_chan_close(pipeline->to_sink);
+        return;
+    }
+    leat_chan_close(pipeline->groups[group].in);
+    leat_chan_close(pipeline->groups[group].more);
 }
 
 void lt_return_items(struct leat_batch *batch) {
@@ -37,12 +44,29 @@ size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const ch
     return live;
 }
 
-/** Send in spite of a stop that reaches the caller: the batch must go on. The channel is closed only after its senders.
- */
-static void hand_on(struct lt_pipeline *pipeline, struct lt_reach *reach, struct leat_chan *chan,
-                    struct leat_batch *batch) {
-    while (leat_send(chan, &batch) < 0)
-        lt_reach_close(pipeline, reach);
+/** A call was cut short. True: by a stop, which ended the reach, so try again. False: by the end of everything. */
+static bool try_again(struct lt_pipeline *pipeline, struct lt_reach *reach) {
+    bool stopped = reach->scope != NULL;
+    lt_reach_close(pipeline, reach);
+    return stopped;
+}
+
+/** Send to a group or the sink in spite of a stop that reaches the caller: the batch must go on. The channel is closed
+ * only after its senders. */
+static void hand_on(struct lt_pipeline *pipeline, struct lt_reach *reach, size_t group, struct leat_batch *batch) {
+    struct lt_group *next = group < pipeline->group_count ? &pipeline->groups[group] : NULL;
+    struct leat_chan *chan = next ? next->in : pipeline->to_sink;
+    if (next)
+        lt_crew_expect(next);
+    for (int code; (code = leat_send(chan, &batch)) < 0;) {
+        /* For a larger buffer. Those before the channel wait, too, so those behind it will empty it. */
+        if (code == -ENOMEM)
+            leat_sleep(LEAT_MILLISECOND);
+        else if (!try_again(pipeline, reach))
+            return;
+    }
+    if (next)
+        lt_crew_tell(next);
 }
 
 bool lt_begin(struct lt_pipeline *pipeline) {
@@ -67,10 +91,20 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     lt_fetch_add(&tally->in, batch->count, release);
 }
 
+/** What all batches may hold, for one of them: less the more there are. */
+static uint64_t share_of_batch(const struct lt_pipeline *pipeline) {
+    uint64_t share = LT_BYTES_IN_FLIGHT / lt_load(&pipeline->slot_count, relaxed);
+    return share < LT_LEAST_BYTES ? LT_LEAST_BYTES : share;
+}
+
+uint64_t lt_most_in_flight(const struct lt_pipeline *pipeline) {
+    return share_of_batch(pipeline) * lt_load(&pipeline->slot_count, relaxed);
+}
+
 /** A batch to read into, once what is on its way leaves room. NULL: stopped meanwhile. */
 static struct leat_batch *free_batch(struct lt_pipeline *pipeline) {
     for (;;) {
-        bool room = lt_load(&pipeline->tally.bytes_held, relaxed) < pipeline->most_in_flight;
+        bool room = lt_load(&pipeline->tally.bytes_held, relaxed) < lt_most_in_flight(pipeline);
         if (room && pipeline->spare_count > 0)
             return pipeline->spare[--pipeline->spare_count];
         /* Every settled batch comes this way: none is waited for that could not come. */
@@ -81,12 +115,21 @@ static struct leat_batch *free_batch(struct lt_pipeline *pipeline) {
     }
 }
 
+/** After a stop: `*last`, which was put aside for this, with the reach cancelled again. NULL: no last word. */
+static struct leat_batch *last_batch(struct lt_pipeline *pipeline, struct leat_batch **last) {
+    struct leat_batch *batch = *last;
+    *last = NULL;
+    if (!batch || pipeline->reading.scope)
+        return batch;
+    return lt_reach_open(pipeline, &pipeline->reading, LT_DRAINING) == 0 ? batch : NULL;
+}
+
 /** Read one batch. True: there may be more. */
 static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
     const struct lt_plan *plan = pipeline->plan;
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
-    batch->item_limit = lt_pace(pipeline);
-    batch->byte_limit = pipeline->most_bytes;
+    uint64_t share = share_of_batch(pipeline);
+    lt_batch_limit(batch, lt_pace(pipeline), pipeline->most_bytes < share ? pipeline->most_bytes : share);
     lt_line_switch(&pipeline->source_line, LEAT_BUSY);
     int code = plan->source->read(pipeline->source, batch, &error);
     if (code >= 0 && batch->count == 0)
@@ -104,15 +147,17 @@ int lt_source_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
     if (!lt_begin(pipeline))
         return 0;
-    struct leat_chan *first = pipeline->group_count ? pipeline->groups[0].in : pipeline->to_sink;
     struct lt_line *line = &pipeline->source_line;
     uint64_t sequence = 0;
     bool more = lt_reach_open(pipeline, &pipeline->reading, LT_DRAINING) == 0;
     if (!more)
         lt_break(pipeline, pipeline->plan->from.spelling, &(struct leat_error){-ENOMEM, "out of memory"}, LT_DRAINING);
+    struct leat_batch *last = more && pipeline->plan->source->last_read ? free_batch(pipeline) : NULL;
     while (more) {
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
         struct leat_batch *batch = lt_level(pipeline) == LT_RUNNING ? free_batch(pipeline) : NULL;
+        if (!batch)
+            batch = last_batch(pipeline, &last);
         if (!batch)
             break;
         lt_slot_take(batch, LT_READING, 0, line);
@@ -124,11 +169,11 @@ int lt_source_task(void *argument) {
         take_in(pipeline, batch, sequence++);
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
         lt_slot_move(batch, LT_QUEUED, 1);
-        hand_on(pipeline, &pipeline->reading, first, batch);
+        hand_on(pipeline, &pipeline->reading, 0, batch);
     }
     lt_line_switch(line, LEAT_WAITS_INPUT);
     lt_reach_close(pipeline, &pipeline->reading);
-    leat_chan_close(first);
+    lt_close_input(pipeline, 0);
     return 0;
 }
 
@@ -183,34 +228,21 @@ static void process(struct lt_worker *worker, struct leat_batch *batch) {
         render(batch);
 }
 
-/** One member less; the last one closes what comes after the group. */
-static void worker_gone(struct lt_group *group, struct lt_pipeline *pipeline) {
-    if (lt_fetch_sub(&group->left, 1, acq_rel) == 1)
-        leat_chan_close(lt_output_of(pipeline, group->index));
-}
-
 /** The next batch; a stop that comes meanwhile only ends the reach. False: there is none any more. */
 static bool next_batch(struct lt_worker *worker, struct leat_batch **batch) {
     for (;;) {
         int code = leat_recv(worker->group->in, batch);
         if (code == 0)
             return true;
-        if (code == -EPIPE)
+        if (code == -EPIPE || !try_again(worker->pipeline, &worker->reach))
             return false;
-        lt_reach_close(worker->pipeline, &worker->reach);
     }
 }
 
-int lt_worker_task(void *argument) {
-    struct lt_worker *worker = argument;
-    struct lt_pipeline *pipeline = worker->pipeline;
+void lt_work(struct lt_worker *worker) {
     struct lt_group *group = worker->group;
-    struct leat_chan *out = lt_output_of(pipeline, group->index);
     size_t column = group->index + 1;
-    if (!lt_begin(pipeline))
-        return 0;
-    if (lt_reach_open(pipeline, &worker->reach, LT_DROPPING) < 0)
-        break_stage(pipeline, group, group->name, &(struct leat_error){-ENOMEM, "out of memory"});
+    lt_store(&worker->task, lt_task_here(), relaxed);
     for (struct leat_batch *batch;;) {
         lt_line_switch(&worker->line, LEAT_WAITS_INPUT);
         if (!next_batch(worker, &batch))
@@ -221,11 +253,9 @@ int lt_worker_task(void *argument) {
         lt_line_add(&worker->line, batch->count);
         lt_line_switch(&worker->line, LEAT_WAITS_OUTPUT);
         lt_slot_move(batch, LT_QUEUED, column + 1);
-        hand_on(pipeline, &worker->reach, out, batch);
+        hand_on(worker->pipeline, &worker->reach, group->index + 1, batch);
+        lt_crew_passed(group);
     }
-    lt_reach_close(pipeline, &worker->reach);
-    worker_gone(group, pipeline);
-    return 0;
 }
 
 /* -------------------------------------------------------------------- sink */
@@ -255,6 +285,7 @@ static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batc
             lt_pass_by(batches[b]);
             continue;
         }
+        lt_fetch_add(&pipeline->unconfirmed, 1, relaxed);
         lt_slot_take(batches[b], LT_SINKING, pipeline->group_count + 1, &pipeline->sink_line);
         list[listed++] = batches[b];
     }
@@ -281,13 +312,6 @@ static void write_in_order(struct lt_pipeline *pipeline, struct leat_batch **bat
         write_batches(pipeline, list, listed);
 }
 
-static size_t unconfirmed(struct lt_pipeline *pipeline) {
-    size_t count = 0;
-    for (size_t s = 0; s < pipeline->slot_count; s++)
-        count += lt_load(&pipeline->slots[s].place, acquire) == LT_SINKING;
-    return count;
-}
-
 static void flush_sink(struct lt_pipeline *pipeline) {
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     if (pipeline->sink_broken)
@@ -297,7 +321,7 @@ static void flush_sink(struct lt_pipeline *pipeline) {
         break_sink(pipeline, &error);
         return;
     }
-    size_t open = unconfirmed(pipeline);
+    size_t open = lt_load(&pipeline->unconfirmed, acquire);
     if (!open)
         return;
     leat_fail(&error, -EPROTO, "it was flushed and has not confirmed %zu of its batches", open);
@@ -312,7 +336,7 @@ int lt_sink_task(void *argument) {
     struct leat_batch *batches[LT_SINK_TAKES];
     for (;;) {
         /* Waiting with batches unconfirmed is waiting for the outside: then no new ones may be able to come. */
-        lt_line_switch(line, unconfirmed(pipeline) ? LEAT_WAITS_OUTSIDE : LEAT_WAITS_INPUT);
+        lt_line_switch(line, lt_load(&pipeline->unconfirmed, relaxed) ? LEAT_WAITS_OUTSIDE : LEAT_WAITS_INPUT);
         ptrdiff_t count = leat_recv_many(pipeline->to_sink, batches, LT_SINK_TAKES);
         if (count < 0)
             break;

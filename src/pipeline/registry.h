@@ -12,7 +12,8 @@ extern const struct leat_source_type *const lt_source_types[];
 extern const struct leat_sink_type *const lt_sink_types[];
 extern const struct leat_stage_type *const lt_stage_types[];
 
-/** The type for "scheme:rest" (longest scheme that matches; "" when none does); `*target` is the rest, or the whole word. */
+/** The type for "scheme:rest" (longest scheme that matches; "" when none does); `*target` is the rest, or the whole
+ * word. */
 const struct leat_source_type *lt_find_source(const char *word, const char **target);
 const struct leat_sink_type *lt_find_sink(const char *word, const char **target);
 /** NULL when there is no such stage. */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_WORKERS = 65536 };
+enum { MOST_WORKERS = 65536, FIRST_ITEMS = 64 };
 
 /* ------------------------------------------------------------------ making */
 
@@ -44,27 +44,30 @@ static char *join_names(const struct lt_plan *plan, size_t first, size_t count) 
     return name;
 }
 
+/** It has its room from the beginning: a send that had to ask for memory could fail, and a batch would be lost. */
+static struct leat_chan *make_channel(const char *name, size_t element_size, size_t capacity) {
+    struct leat_chan *chan = leat_chan_new_with(element_size, capacity, &(struct leat_chan_options){.name = name});
+    struct leat_batch *nothing = NULL;
+    size_t filled = 0;
+    while (chan && filled < capacity && leat_send_try(chan, &nothing) == 0)
+        filled++;
+    for (size_t i = 0; i < filled; i++)
+        leat_recv_try(chan, NULL);
+    if (filled == capacity)
+        return chan;
+    leat_chan_free(chan);
+    return NULL;
+}
+
 static bool make_group(struct lt_pipeline *pipeline, struct lt_group *group) {
     const struct lt_plan *plan = pipeline->plan;
+    group->pipeline = pipeline;
     group->workers = workers_of(pipeline, &plan->stages[group->first].segment);
-    group->left = group->workers;
     group->name = join_names(plan, group->first, group->count);
-    group->in = leat_chan_new_with(sizeof(struct leat_batch *), group->workers < 2 ? 2 : group->workers,
-                                   &(struct leat_chan_options){.name = group->name});
-    size_t size = sizeof(struct lt_worker) * group->workers;
-    group->members = aligned_alloc(_Alignof(struct lt_worker), size);
-    if (!group->name || !group->in || !group->members)
-        return false;
-    memset(group->members, 0, size);
-    for (unsigned w = 0; w < group->workers; w++) {
-        struct lt_worker *worker = &group->members[w];
-        worker->pipeline = pipeline;
-        worker->group = group;
-        worker->states = calloc(group->count, sizeof(void *));
-        if (!worker->states)
-            return false;
-    }
-    return true;
+    group->in = make_channel(group->name, sizeof(struct leat_batch *), group->workers < 2 ? 2 : group->workers);
+    group->more = make_channel(group->name, 0, 1);
+    group->members = calloc(group->workers, sizeof(struct lt_worker *));
+    return group->name && group->in && group->more && group->members && lt_worker_new(group);
 }
 
 static bool make_groups(struct lt_pipeline *pipeline) {
@@ -86,61 +89,74 @@ static bool make_groups(struct lt_pipeline *pipeline) {
     return true;
 }
 
-/** Enough that every worker has a batch, every queue is full, and the sink has two calls' worth. */
-static size_t batches_needed(const struct lt_pipeline *pipeline) {
-    size_t count = 2 + LT_SINK_QUEUE + LT_SINK_TAKES;
-    for (size_t g = 0; g < pipeline->group_count; g++)
-        count += pipeline->groups[g].workers + leat_chan_cap(pipeline->groups[g].in);
-    return count;
+/** Enough that every worker has a batch, every queue is full, and the sink has two calls' worth. `all`: of the workers
+ * there can be; else of the first of each group. */
+static size_t batches_needed(const struct lt_pipeline *pipeline, bool all) {
+    size_t count = 2 + LT_SINK_QUEUE + LT_SINK_TAKES + pipeline->plan->source->last_read;
+    for (size_t g = 0; g < pipeline->group_count; g++) {
+        size_t workers = all ? pipeline->groups[g].workers : 1;
+        count += workers + (workers < 2 ? 2 : workers);
+    }
+    uint64_t asked = pipeline->plan->options.batches;
+    return count < asked ? (size_t)asked : count;
 }
 
-static void set_limits(struct lt_pipeline *pipeline) {
-    const struct lt_run_options *options = &pipeline->plan->options;
-    uint64_t share = LT_BYTES_IN_FLIGHT / pipeline->slot_count;
-    pipeline->most_items = options->batch_items ? options->batch_items : LT_DEFAULT_ITEMS;
-    pipeline->most_bytes = options->batch_bytes ? options->batch_bytes : LT_DEFAULT_BYTES;
-    if (share < LT_LEAST_BYTES)
-        share = LT_LEAST_BYTES;
-    if (pipeline->most_bytes > share)
-        pipeline->most_bytes = share;
-    pipeline->most_in_flight = share * pipeline->slot_count;
+static int add_batch(struct lt_pipeline *pipeline) {
+    struct leat_batch *batch =
+        lt_batch_new(pipeline->most_items < FIRST_ITEMS ? pipeline->most_items : FIRST_ITEMS, pipeline->most_bytes);
+    if (!batch)
+        return -ENOMEM;
+    pthread_mutex_lock(&pipeline->mutex);
+    size_t count = lt_load(&pipeline->slot_count, relaxed);
+    if (count == pipeline->slot_most) {
+        pthread_mutex_unlock(&pipeline->mutex);
+        lt_batch_free(batch);
+        return 0;
+    }
+    struct lt_slot *slot = &pipeline->slots[count];
+    batch->engine = slot;
+    slot->batch = batch;
+    slot->pipeline = pipeline;
+    slot->confirmed = pipeline->confirmed;
+    slot->unconfirmed = &pipeline->unconfirmed;
+    lt_store(&pipeline->slot_count, count + 1, release);
+    pthread_mutex_unlock(&pipeline->mutex);
+    return leat_send_try(pipeline->free_batches, &batch);
 }
 
-static struct leat_chan *make_channel(const char *name, size_t capacity) {
-    return leat_chan_new_with(sizeof(struct leat_batch *), capacity, &(struct leat_chan_options){.name = name});
+int lt_add_batches(struct lt_pipeline *pipeline, size_t count) {
+    int error = 0;
+    while (!error && count-- > 0)
+        error = add_batch(pipeline);
+    return error;
 }
 
 static bool make_batches(struct lt_pipeline *pipeline) {
-    pipeline->slot_count = batches_needed(pipeline);
-    set_limits(pipeline);
-    pipeline->slots = calloc(pipeline->slot_count, sizeof(struct lt_slot));
-    pipeline->spare = calloc(pipeline->slot_count, sizeof(struct leat_batch *));
-    pipeline->free_batches = make_channel("free batches", pipeline->slot_count);
-    pipeline->confirmed = make_channel("confirmed", pipeline->slot_count);
-    pipeline->to_sink = make_channel("sink", LT_SINK_QUEUE);
+    const struct lt_run_options *options = &pipeline->plan->options;
+    size_t size = sizeof(struct leat_batch *);
+    pipeline->most_items = options->batch_items ? options->batch_items : LT_DEFAULT_ITEMS;
+    pipeline->most_bytes = options->batch_bytes ? options->batch_bytes : LT_DEFAULT_BYTES;
+    pipeline->slot_most = batches_needed(pipeline, true);
+    pipeline->slots = calloc(pipeline->slot_most, sizeof(struct lt_slot));
+    pipeline->spare = calloc(pipeline->slot_most, size);
+    pipeline->free_batches = make_channel("free batches", size, pipeline->slot_most);
+    pipeline->confirmed = make_channel("confirmed", size, pipeline->slot_most);
+    pipeline->to_sink = make_channel("sink", size, LT_SINK_QUEUE);
     if (!pipeline->slots || !pipeline->spare || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink)
         return false;
-    for (size_t s = 0; s < pipeline->slot_count; s++) {
-        struct lt_slot *slot = &pipeline->slots[s];
-        slot->batch = lt_batch_new(pipeline->most_items, pipeline->most_bytes);
-        if (!slot->batch)
-            return false;
-        slot->batch->engine = slot;
-        slot->confirmed = pipeline->confirmed;
-        if (leat_send_try(pipeline->free_batches, &slot->batch) < 0)
-            return false;
-    }
-    return lt_order_open(&pipeline->order, pipeline->slot_count) == 0;
+    return lt_add_batches(pipeline, batches_needed(pipeline, false)) == 0 &&
+           lt_order_open(&pipeline->order, pipeline->slot_most) == 0;
 }
 
 static bool make_dead(struct lt_pipeline *pipeline) {
     if (!pipeline->plan->dead)
         return true;
-    pipeline->dead_confirmed = make_channel("dead, confirmed", 1);
+    pipeline->dead_confirmed = make_channel("dead, confirmed", sizeof(struct leat_batch *), 1);
     pipeline->dead_batch = lt_batch_new(pipeline->most_items, SIZE_MAX);
     if (!pipeline->dead_confirmed || !pipeline->dead_batch)
         return false;
-    pipeline->dead_slot = (struct lt_slot){.batch = pipeline->dead_batch, .confirmed = pipeline->dead_confirmed};
+    pipeline->dead_slot =
+        (struct lt_slot){.batch = pipeline->dead_batch, .pipeline = pipeline, .confirmed = pipeline->dead_confirmed};
     pipeline->dead_batch->engine = &pipeline->dead_slot;
     return true;
 }
@@ -167,11 +183,12 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
 }
 
 static void free_group(struct lt_group *group) {
-    for (unsigned w = 0; group->members && w < group->workers; w++)
-        free(group->members[w].states);
+    for (unsigned w = 0; w < lt_load(&group->started, relaxed); w++)
+        free(group->members[w]);
     free(group->members);
     free(group->name);
     leat_chan_free(group->in);
+    leat_chan_free(group->more);
 }
 
 void lt_pipeline_free(struct lt_pipeline *pipeline) {
@@ -179,7 +196,7 @@ void lt_pipeline_free(struct lt_pipeline *pipeline) {
         return;
     for (size_t g = 0; g < pipeline->group_count; g++)
         free_group(&pipeline->groups[g]);
-    for (size_t s = 0; pipeline->slots && s < pipeline->slot_count; s++)
+    for (size_t s = 0; s < lt_load(&pipeline->slot_count, relaxed); s++)
         lt_batch_free(pipeline->slots[s].batch);
     lt_batch_free(pipeline->dead_batch);
     lt_order_close(&pipeline->order);
@@ -197,44 +214,43 @@ void lt_pipeline_free(struct lt_pipeline *pipeline) {
 
 /* ----------------------------------------------------------------- running */
 
-/* The ends are written by others: they get the room that libraries expect. */
-static int spawn(struct leat_scope *scope, leat_fn *task, void *argument, const char *name) {
+int lt_spawn(struct leat_scope *scope, leat_fn *task, void *argument, const char *name) {
     struct leat_task_options options = {.name = name, .stack = LEAT_STACK_LARGE};
     return leat_go_with(scope, task, argument, &options);
 }
 
-static bool spawn_workers(struct lt_pipeline *pipeline, struct leat_scope *scope) {
+static bool spawn_foremen(struct lt_pipeline *pipeline, struct leat_scope *scope, leat_time now) {
     for (size_t g = 0; g < pipeline->group_count; g++) {
         struct lt_group *group = &pipeline->groups[g];
-        for (unsigned w = 0; w < group->workers; w++) {
-            lt_line_start(&group->members[w].line, LEAT_WAITS_INPUT);
-            if (spawn(scope, lt_worker_task, &group->members[w], group->name) < 0)
-                return false;
-        }
+        lt_line_start(&group->members[0]->line, LEAT_WAITS_INPUT, now);
+        struct leat_task_options options = {.name = group->name};
+        if (leat_go_with(scope, lt_foreman_task, group, &options) < 0)
+            return false;
     }
     return true;
 }
 
 static bool spawn_all(struct lt_pipeline *pipeline, struct leat_scope *scope) {
     const struct lt_plan *plan = pipeline->plan;
-    lt_line_start(&pipeline->source_line, LEAT_WAITS_OUTPUT);
-    lt_line_start(&pipeline->sink_line, LEAT_WAITS_INPUT);
-    lt_line_start(&pipeline->acknowledge_line, LEAT_WAITS_INPUT);
-    return spawn(scope, lt_acknowledge_task, pipeline, "acknowledge") == 0 &&
-           spawn(scope, lt_sink_task, pipeline, plan->to.spelling) == 0 && spawn_workers(pipeline, scope) &&
-           spawn(scope, lt_source_task, pipeline, plan->from.spelling) == 0;
+    leat_time now = lt_now();
+    lt_store(&pipeline->flowing, now, release);
+    lt_line_start(&pipeline->source_line, LEAT_WAITS_OUTPUT, now);
+    lt_line_start(&pipeline->sink_line, LEAT_WAITS_INPUT, now);
+    lt_line_start(&pipeline->acknowledge_line, LEAT_WAITS_INPUT, now);
+    return lt_spawn(scope, lt_acknowledge_task, pipeline, "acknowledge") == 0 &&
+           lt_spawn(scope, lt_sink_task, pipeline, plan->to.spelling) == 0 && spawn_foremen(pipeline, scope, now) &&
+           lt_spawn(scope, lt_source_task, pipeline, plan->from.spelling) == 0;
 }
 
 /**
  * A task gets its stack when it begins; without memory for one it ends there, and whoever waits for it would wait for
- * ever. So all wait in lt_begin() until all have begun; one that cannot cancels the scope, and with it the start. Later
- * nothing does: the tasks return 0.
+ * ever. So all (the source, the first worker of each group, the sink, the one that acknowledges) wait in lt_begin()
+ * until all have begun; one that cannot cancels the scope, and with it the start. Later nothing does: the tasks return
+ * 0, and workers that are started later have a scope of their own (crew.c).
  */
 static void flow(struct lt_pipeline *pipeline) {
     struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.name = "pipeline"});
-    size_t tasks = 3;
-    for (size_t g = 0; g < pipeline->group_count; g++)
-        tasks += pipeline->groups[g].workers;
+    size_t tasks = 3 + pipeline->group_count;
     leat_wg_add(&pipeline->beginning, (int)tasks);
     leat_wg_add(&pipeline->gate, 1);
     bool begun = scope && spawn_all(pipeline, scope) && leat_wg_wait(&pipeline->beginning) == 0;
@@ -254,17 +270,10 @@ static bool end_opening(struct lt_pipeline *pipeline) {
     pthread_mutex_lock(&pipeline->mutex);
     pipeline->opening.scope = NULL;
     bool stopped = lt_load(&pipeline->level, relaxed) != LT_RUNNING;
-    lt_store(&pipeline->source_may_answer, pipeline->source_open && !stopped, relaxed);
+    pipeline->source_may_answer = pipeline->source_open;
+    pipeline->sink_may_answer = pipeline->sink_open;
     pthread_mutex_unlock(&pipeline->mutex);
     return stopped;
-}
-
-static void silence_source(struct lt_pipeline *pipeline) {
-    pthread_mutex_lock(&pipeline->mutex);
-    if (lt_load(&pipeline->source_may_answer, relaxed) && pipeline->plan->source->total)
-        pipeline->total = pipeline->plan->source->total(pipeline->source);
-    lt_store(&pipeline->source_may_answer, false, relaxed);
-    pthread_mutex_unlock(&pipeline->mutex);
 }
 
 static int run_open(void *argument) {
@@ -278,7 +287,6 @@ static int run_open(void *argument) {
     bool opened = lt_open_ends(pipeline);
     if (!end_opening(pipeline) && opened)
         flow(pipeline);
-    silence_source(pipeline);
     lt_close_ends(pipeline);
     leat_scope_close(scope);
     return 0;
@@ -288,7 +296,7 @@ static int run_open(void *argument) {
 static int run_inside(void *argument) {
     struct lt_pipeline *pipeline = argument;
     pipeline->entered = true;
-    if (spawn(NULL, run_open, pipeline, "pipeline") == 0)
+    if (lt_spawn(NULL, run_open, pipeline, "pipeline") == 0)
         return 0;
     leat_fail(&pipeline->error, -ENOMEM, "out of memory for the first task");
     lt_store(&pipeline->failed_to_start, true, release);

@@ -29,13 +29,21 @@ struct lt_stage_snapshot {
     size_t queued, queue_capacity; /**< batches waiting before it */
 };
 
+/** What an end counts itself; as it was when the end was closed once that has happened. */
+struct lt_counters {
+    size_t count;
+    struct leat_counter list[LEAT_COUNTERS];
+};
+
 struct lt_snapshot {
     leat_time elapsed;
     struct lt_counts counts;
     uint64_t total;          /**< 0: unknown */
+    uint64_t unconfirmed;    /**< items that the sink has and did not confirm yet */
     leat_time acknowledging; /**< spent in telling the source what became of its items */
     size_t stage_count;      /**< source first, sink last */
     struct lt_stage_snapshot stages[LT_MAX_STAGES + 2];
+    struct lt_counters source_counters, sink_counters;
     bool stopping;
 };
 

@@ -31,8 +31,8 @@ void lt_raise(struct lt_pipeline *pipeline, enum lt_level level) {
         cancel(&pipeline->opening, level);
         cancel(&pipeline->reading, level);
         for (size_t g = 0; g < pipeline->group_count; g++)
-            for (unsigned w = 0; w < pipeline->groups[g].workers; w++)
-                cancel(&pipeline->groups[g].members[w].reach, level);
+            for (unsigned w = 0; w < lt_load(&pipeline->groups[g].started, acquire); w++)
+                cancel(&pipeline->groups[g].members[w]->reach, level);
     }
     pthread_mutex_unlock(&pipeline->mutex);
     lt_watchdog_ring(pipeline);

@@ -52,7 +52,8 @@ struct held {
 
 static void look(struct lt_pipeline *pipeline, enum lt_place place, size_t column, struct held *held) {
     *held = (struct held){.since = LEAT_FOREVER};
-    for (size_t s = 0; s < pipeline->slot_count; s++) {
+    size_t slots = lt_load(&pipeline->slot_count, acquire);
+    for (size_t s = 0; s < slots; s++) {
         struct lt_slot *slot = &pipeline->slots[s];
         bool here = lt_load(&slot->place, acquire) == (uint32_t)place &&
                     (place == LT_CONFIRMED || lt_load(&slot->column, relaxed) == column);
@@ -92,10 +93,11 @@ static const char *state_name(enum leat_state state) {
 
 /** The state in which most of a group's workers that hold something are. */
 static void tell_workers(struct lt_group *group, struct text *text) {
-    unsigned states[LEAT_STATES] = {0};
-    for (unsigned w = 0; w < group->workers; w++) {
+    unsigned started = lt_load(&group->started, acquire);
+    unsigned states[LEAT_STATES] = {[LEAT_WAITS_INPUT] = group->workers - started};
+    for (unsigned w = 0; w < started; w++) {
         struct lt_line_view view;
-        lt_line_view(&group->members[w].line, &view);
+        lt_line_view(&group->members[w]->line, &view);
         states[view.state]++;
     }
     append(text, "leat:     its %u worker%s:", group->workers, group->workers == 1 ? "" : "s");

@@ -107,16 +107,11 @@ static void *blocking_main(void *first) {
 }
 
 static int new_thread(struct lt_runtime *runtime, struct call *call) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_t thread;
     lt_fetch_add(&runtime->blocking_threads, 1, relaxed);
-    int error = pthread_create(&thread, &attributes, blocking_main, call);
-    pthread_attr_destroy(&attributes);
+    int error = lt_os_thread_detached(blocking_main, call);
     if (error)
         lt_fetch_sub(&runtime->blocking_threads, 1, relaxed);
-    return -error;
+    return error;
 }
 
 static void append(struct call *call) {
@@ -165,6 +160,7 @@ static void hand_over(void *arg) {
 }
 
 int leat_block(leat_fn *fn, void *arg) {
+    lt_disturb();
     struct lt_task *self = lt_self();
     if (!self || lt_load(&self->kind, relaxed) == LT_THREAD)
         return fn(arg);

@@ -74,8 +74,12 @@ static leat_time report(struct lt_runtime *runtime) {
 leat_time lt_deadlock_check(struct lt_runtime *runtime) {
     if (!lt_load(&runtime->begun, seq_cst))
         return lt_now() + LEAT_MILLISECOND;
+    uint32_t fires = lt_load(&runtime->monitor_fires, seq_cst);
     if (!nothing_pending(runtime))
         return LEAT_FOREVER;
+    /* Perhaps it has taken a timer's task out of a heap and not queued it yet; perhaps it has not, and wakes nobody. */
+    if (fires % 2)
+        return lt_now() + LEAT_MILLISECOND;
     /* Another worker may come here before this one has made ready all whom its report wakes: no reason for a second. */
     uint32_t nobody = 0;
     if (!lt_cas(&runtime->reporting, &nobody, 1, seq_cst))
@@ -88,7 +92,8 @@ leat_time lt_deadlock_check(struct lt_runtime *runtime) {
     if (threads == 0 || threads > harmless)
         again = lt_now() + LOOK_AGAIN;
     else if (lt_load(&runtime->idle_count, seq_cst) == runtime->worker_count && nothing_pending(runtime) &&
-             harmless_threads(runtime) == harmless && lt_threads_woken() == woken)
+             lt_load(&runtime->monitor_fires, seq_cst) == fires && harmless_threads(runtime) == harmless &&
+             lt_threads_woken() == woken)
         again = report(runtime);
     lt_store(&runtime->reporting, 0, seq_cst);
     return again;

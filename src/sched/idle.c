@@ -3,13 +3,14 @@
  * How workers go to sleep and are woken.
  *
  * Invariants
- * - A task that was published (in a ring, the injection queue) while a worker
- *   is idle is seen: the publisher publishes, fences, then looks for searchers
+ * - A task that was published (in a ring, the injection queue; or a call that
+ *   is on offer) while a worker is idle is seen: the publisher publishes, fences, then looks for searchers
  *   and idle workers; a worker enters the idle list and stops counting as a
  *   searcher, fences, then looks at all queues again. One sees the other.
  * - Who skips a wake-up because somebody searches relies on that searcher: it
- *   looks everywhere once more after it stops counting, and when it finds a
- *   task and is the last searcher, it wakes the next (worker.c: end_search).
+ *   looks everywhere once more after it stops counting, counts again if there is
+ *   something, and when it has a task and is the last searcher, it wakes the
+ *   next (worker.c: end_search).
  * - A worker is taken from the idle list by exactly one waker, under the idle
  *   lock; the waker counts it as a searcher before it runs.
  * - An idle process sleeps without a timeout unless a timer is set.
@@ -63,10 +64,11 @@ static void wake_locked(struct lt_runtime *runtime, struct lt_worker *worker) {
 
 void lt_notify(struct lt_runtime *runtime) {
     lt_fence(seq_cst);
-    if (!lt_load(&runtime->idle_count, relaxed) || lt_load(&runtime->searching, relaxed))
+    bool needless = LT_HOSTILE && lt_perhaps(8);
+    if (!lt_load(&runtime->idle_count, relaxed) || (lt_load(&runtime->searching, relaxed) && !needless))
         return;
     lt_lock(&runtime->idle_lock);
-    if (runtime->idle_head && !lt_load(&runtime->searching, relaxed)) {
+    if (runtime->idle_head && (!lt_load(&runtime->searching, relaxed) || needless)) {
         wake_locked(runtime, runtime->idle_head);
         return;
     }
@@ -96,6 +98,8 @@ void lt_notify_all(struct lt_runtime *runtime) {
 
 static bool anything_to_do(struct lt_runtime *runtime) {
     if (lt_load(&runtime->injection.count, acquire) || lt_load(&runtime->stopping, acquire))
+        return true;
+    if (lt_load(&runtime->offer, acquire))
         return true;
     leat_time now = 0;
     for (unsigned i = 0; i < runtime->worker_count; i++) {
@@ -154,14 +158,16 @@ void lt_idle(struct lt_runtime *runtime, struct lt_worker *worker) {
     enter(runtime, worker);
     bool last = lt_load(&runtime->idle_count, relaxed) == runtime->worker_count;
     lt_unlock(&runtime->idle_lock);
-    if (worker->searching) {
+    bool searched = worker->searching;
+    if (searched) {
         worker->searching = false;
         lt_fetch_sub(&runtime->searching, 1, seq_cst);
     }
     lt_fence(seq_cst);
     leat_time deadline = lt_load(&worker->timers.earliest, acquire);
     struct lt_task *ready = NULL;
-    if (!anything_to_do(runtime)) {
+    bool more = anything_to_do(runtime);
+    if (!more) {
         if (last) {
             leat_time again = lt_deadlock_check(runtime);
             deadline = again < deadline ? again : deadline;
@@ -170,10 +176,9 @@ void lt_idle(struct lt_runtime *runtime, struct lt_worker *worker) {
     }
     if (!withdraw(runtime, worker))
         worker->searching = true;
-    if (!ready)
-        return;
-    /* As a searcher, so that the tasks below do not wake others before this worker has one itself. */
-    if (!worker->searching) {
+    /* As a searcher, so that the tasks below do not wake others before this worker has one itself; and for what came
+     * while it searched, for which nobody was woken: it still owes the next wake-up. */
+    if ((ready || (more && searched)) && !worker->searching) {
         worker->searching = true;
         lt_fetch_add(&runtime->searching, 1, seq_cst);
     }

@@ -10,6 +10,7 @@
  * did it would not be asleep.
  */
 #include "base/clock.h"
+#include "base/hostile.h"
 #include "base/os.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
@@ -28,6 +29,19 @@ static bool holds_up(struct lt_worker *worker, leat_time now) {
            lt_load(&worker->timers.earliest, relaxed) <= now;
 }
 
+/* All workers compute: a deadline must reach them all the same, for it is what they may be looking for. */
+static void fire_timers(struct lt_runtime *runtime, leat_time now) {
+    /* Between the heap and the queue a task stands nowhere, and the workers may all fall idle meanwhile. */
+    uint32_t firing = lt_fetch_add(&runtime->monitor_fires, 1, seq_cst) + 1;
+    for (unsigned i = 0; i < runtime->worker_count; i++) {
+        struct lt_task *list = lt_timer_expire(&runtime->workers[i].timers, now);
+        if (LT_HOSTILE && list && lt_perhaps(2))
+            lt_futex_wait(&runtime->monitor_fires, firing, lt_now() + TICK);
+        lt_ready_list(list);
+    }
+    lt_fetch_add(&runtime->monitor_fires, 1, seq_cst);
+}
+
 static void look_at_workers(struct lt_runtime *runtime, uint32_t *ticks) {
     leat_time now = lt_now();
     bool help = false;
@@ -40,6 +54,8 @@ static void look_at_workers(struct lt_runtime *runtime, uint32_t *ticks) {
     }
     if (help)
         lt_notify(runtime);
+    if (help && !lt_load(&runtime->idle_count, relaxed))
+        fire_timers(runtime, now);
     if (lt_load(&runtime->descriptor_waits, relaxed) && !lt_load(&runtime->has_poller, relaxed))
         lt_ready_list(lt_poll(0));
 }
@@ -78,9 +94,9 @@ static void *monitor_main(void *arg) {
 
 int lt_monitor_start(struct lt_runtime *runtime) {
     lt_store(&runtime->monitor_wake, AWAKE, relaxed);
-    int error = pthread_create(&runtime->monitor, NULL, monitor_main, runtime);
+    int error = lt_os_thread_start(&runtime->monitor, monitor_main, runtime);
     runtime->has_monitor = error == 0;
-    return -error;
+    return error;
 }
 
 void lt_monitor_stop(struct lt_runtime *runtime) {
@@ -88,7 +104,7 @@ void lt_monitor_stop(struct lt_runtime *runtime) {
         return;
     lt_store(&runtime->monitor_wake, AWAKE + 1, seq_cst);
     lt_futex_wake(&runtime->monitor_wake, 1);
-    pthread_join(runtime->monitor, NULL);
+    lt_os_thread_join(&runtime->monitor);
 }
 
 void lt_monitor_wake(struct lt_runtime *runtime) {

@@ -67,12 +67,10 @@ void lt_overflow_worker(struct lt_worker *worker) {
     worker->signal_stack = malloc(SIGNAL_STACK);
     if (!worker->signal_stack)
         return;
-    stack_t stack = {.ss_sp = worker->signal_stack, .ss_size = SIGNAL_STACK};
-    sigaltstack(&stack, NULL);
+    lt_os_signal_stack(worker->signal_stack, SIGNAL_STACK);
 }
 
 void lt_overflow_worker_end(struct lt_worker *worker) {
-    stack_t stack = {.ss_flags = SS_DISABLE};
-    sigaltstack(&stack, NULL);
+    lt_os_signal_stack(NULL, 0);
     free(worker->signal_stack);
 }

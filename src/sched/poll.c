@@ -12,20 +12,37 @@
  * - `generation` goes up with each registration and travels in the event, so
  *   that an event of a file that was closed elsewhere while a duplicate of it
  *   lives on does not reach the number's next owner.
+ * - Who stands in an entry is registered with the kernel, for the file that has
+ *   the number. Closing breaks that, so leat_close_fd() looks before and after
+ *   it: who came in between is woken unless the number has a new file that he is
+ *   registered for. A close without leat is found by whoever comes next. The
+ *   test is EPOLL_CTL_MOD, which fails for a file that is not registered; an
+ *   EPOLL_CTL_ADD would have him wait for a file he never meant. Rejected:
+ *   holding the lock while closing (a close may linger), and refusing waits
+ *   meanwhile (the number may have its next owner before close returns).
+ * - Somebody looks for events as long as a task waits: the worker that registers
+ *   the wait counts it in `descriptor_waits` and is awake. Before it sleeps it
+ *   reads that count; so it polls itself, or has seen another one in the poller's
+ *   place. That one, when it leaves the place, is awake and knows of the wait
+ *   (both pass the idle lock), and the same holds for it. A worker that computes
+ *   meanwhile is not asleep, so the monitor is awake, and polls.
  */
-#include "base/clock.h"
+#include "base/os.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#if defined(LEAT_SIMULATION)
+enum { CHUNK = 256, CHUNKS = 16, EVENTS = 128 };
+#else
 enum { CHUNK = 256, CHUNKS = 4096, EVENTS = 128 };
+#endif
 static const uint64_t INTERRUPT = UINT64_MAX;
 
 struct waiter {
@@ -86,36 +103,64 @@ static struct entry *entry_of(int fd) {
     return &chunk[fd % CHUNK];
 }
 
-/* Tell the kernel what the entry's waiters want. Under its lock. 0 or a negative errno value. */
-static int arm_entry(int fd, struct entry *entry) {
+static bool is_waited_for(const struct entry *entry) {
+    return entry->reader.task || entry->writer.task;
+}
+
+/* Tell the kernel what the entry's waiters want. Under its lock, as all that follows. 0 or a negative errno value. */
+static int control(int fd, struct entry *entry, int operation) {
     uint32_t events = EPOLLONESHOT;
     if (entry->reader.task)
         events |= EPOLLIN | EPOLLRDHUP;
     if (entry->writer.task)
         events |= EPOLLOUT;
-    for (int tries = 0; tries < 2; tries++) {
-        int operation = entry->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-        entry->generation++;
-        struct epoll_event event = {.events = events, .data.u64 = (uint64_t)entry->generation << 32 | (uint32_t)fd};
-        if (epoll_ctl(poller.epoll, operation, fd, &event) == 0) {
-            entry->registered = true;
-            return 0;
-        }
-        /* The number was closed and is another file now, or the other way round. */
-        if (errno != ENOENT && errno != EEXIST)
-            break;
-        entry->registered = errno == EEXIST;
-    }
-    return -errno;
+    entry->generation++;
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)entry->generation << 32 | (uint32_t)fd};
+    int error = epoll_ctl(poller.epoll, operation, fd, &event) == 0 ? 0 : -errno;
+    entry->registered = error == 0 || error == -EEXIST;
+    return error;
 }
 
-static struct lt_task *collect(struct waiter *waiter, int result, struct lt_task *list) {
-    struct waiter found = *waiter;
-    waiter->task = NULL;
-    if (!found.task || !lt_fire(found.task, found.token, result))
+/* Register the first waiter. The number may have been closed and be another file now, or the other way round. */
+static int register_entry(int fd, struct entry *entry) {
+    int error = control(fd, entry, entry->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
+    if (error == -ENOENT || error == -EEXIST)
+        error = control(fd, entry, entry->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
+    return error;
+}
+
+/* A wait for both directions stands in both places. */
+static void forget(struct entry *entry, struct waiter waiter) {
+    if (entry->reader.task == waiter.task && entry->reader.token == waiter.token)
+        entry->reader.task = NULL;
+    if (entry->writer.task == waiter.task && entry->writer.token == waiter.token)
+        entry->writer.task = NULL;
+}
+
+static struct lt_task *collect(struct entry *entry, struct waiter found, int result, struct lt_task *list) {
+    if (!found.task)
+        return list;
+    forget(entry, found);
+    if (!lt_fire(found.task, found.token, result))
         return list;
     found.task->next = list;
     return found.task;
+}
+
+/* Their file is gone. */
+static struct lt_task *evict(int fd, struct entry *entry, struct lt_task *list) {
+    (void)fd;
+    entry->generation++;
+    entry->registered = false;
+    list = collect(entry, entry->reader, -EBADF, list);
+    return collect(entry, entry->writer, -EBADF, list);
+}
+
+/* Register again who waits; evict them if their file is gone. */
+static struct lt_task *renew(int fd, struct entry *entry, struct lt_task *list) {
+    if (!is_waited_for(entry) || control(fd, entry, EPOLL_CTL_MOD) == 0)
+        return list;
+    return evict(fd, entry, list);
 }
 
 static struct lt_task *handle(const struct epoll_event *event, struct lt_task *list) {
@@ -131,28 +176,20 @@ static struct lt_task *handle(const struct epoll_event *event, struct lt_task *l
     lt_lock(&entry->lock);
     if (entry->generation == event->data.u64 >> 32) {
         if (ready & LEAT_READABLE)
-            list = collect(&entry->reader, ready, list);
+            list = collect(entry, entry->reader, ready, list);
         if (ready & LEAT_WRITABLE)
-            list = collect(&entry->writer, ready, list);
-        if (entry->reader.task || entry->writer.task)
-            arm_entry(fd, entry);
+            list = collect(entry, entry->writer, ready, list);
+        list = renew(fd, entry, list);
     }
     lt_unlock(&entry->lock);
     return list;
 }
 
-static int milliseconds(leat_time left) {
-    leat_time rounded = left <= 0 ? 0 : (left + LEAT_MILLISECOND - 1) / LEAT_MILLISECOND;
-    return rounded < INT_MAX ? (int)rounded : INT_MAX;
-}
-
 struct lt_task *lt_poll(leat_time deadline) {
     struct epoll_event events[EVENTS];
-    leat_time left = deadline == 0 ? 0 : deadline - lt_now();
-    struct timespec timeout = lt_timespec(left);
-    int count = epoll_pwait2(poller.epoll, events, EVENTS, deadline == LEAT_FOREVER ? NULL : &timeout, NULL);
-    if (count < 0 && errno == ENOSYS) /* before Linux 5.11: whole milliseconds, rather late than early */
-        count = epoll_wait(poller.epoll, events, EVENTS, deadline == LEAT_FOREVER ? -1 : milliseconds(left));
+    if (LT_HOSTILE && lt_perhaps(4))
+        return NULL;
+    int count = lt_epoll_wait(poller.epoll, events, EVENTS, deadline);
     struct lt_task *list = NULL;
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 != INTERRUPT) {
@@ -177,10 +214,9 @@ static int thread_wait(int fd, int events, leat_time deadline) {
     struct pollfd poll = {.fd = fd};
     poll.events |= events & LEAT_READABLE ? POLLIN : 0;
     poll.events |= events & LEAT_WRITABLE ? POLLOUT : 0;
-    struct timespec timeout = lt_timespec(deadline - lt_now());
-    int count = ppoll(&poll, 1, deadline == LEAT_FOREVER ? NULL : &timeout, NULL);
+    int count = lt_poll_one(&poll, deadline);
     if (count < 0)
-        return errno == EINTR ? thread_wait(fd, events, deadline) : -errno;
+        return count;
     if (count == 0)
         return -ETIMEDOUT;
     if (poll.revents & POLLNVAL)
@@ -190,28 +226,33 @@ static int thread_wait(int fd, int events, leat_time deadline) {
     return ready & events;
 }
 
-static void forget(struct entry *entry, struct lt_task *self, uint64_t token) {
-    if (entry->reader.task == self && entry->reader.token == token)
-        entry->reader.task = NULL;
-    if (entry->writer.task == self && entry->writer.token == token)
-        entry->writer.task = NULL;
-}
-
-/* Put the waiter in and tell the kernel; under the entry's lock. */
-static int enlist(int fd, struct entry *entry, int events, struct waiter waiter) {
-    if ((events & LEAT_READABLE && entry->reader.task) || (events & LEAT_WRITABLE && entry->writer.task))
-        return -EBUSY;
+static void put(struct entry *entry, int events, struct waiter waiter) {
     if (events & LEAT_READABLE)
         entry->reader = waiter;
     if (events & LEAT_WRITABLE)
         entry->writer = waiter;
-    int error = arm_entry(fd, entry);
+}
+
+/* Put the waiter in and tell the kernel. `*evicted`: waiters for a file that had this number before. */
+static int enlist(int fd, struct entry *entry, int events, struct waiter waiter, struct lt_task **evicted) {
+    bool taken = (events & LEAT_READABLE && entry->reader.task) || (events & LEAT_WRITABLE && entry->writer.task);
+    if (is_waited_for(entry)) {
+        if (!taken)
+            put(entry, events, waiter);
+        if (control(fd, entry, EPOLL_CTL_MOD) == 0)
+            return taken ? -EBUSY : 0;
+        forget(entry, waiter);
+        *evicted = evict(fd, entry, NULL);
+    }
+    put(entry, events, waiter);
+    int error = register_entry(fd, entry);
     if (error < 0)
-        forget(entry, waiter.task, waiter.token);
+        forget(entry, waiter);
     return error;
 }
 
 int leat_wait_fd_until(int fd, int events, leat_time deadline) {
+    lt_disturb();
     events &= LEAT_READABLE | LEAT_WRITABLE;
     if (!events)
         return -EINVAL;
@@ -226,9 +267,12 @@ int leat_wait_fd_until(int fd, int events, leat_time deadline) {
     struct lt_runtime *runtime = lt_the_runtime();
     lt_lock(&entry->lock);
     uint64_t token = lt_arm(self);
+    struct waiter waiter = {self, token};
+    struct lt_task *evicted = NULL;
     int error = lt_cancelled(self);
     if (!error)
-        error = enlist(fd, entry, events, (struct waiter){self, token});
+        error = enlist(fd, entry, events, waiter, &evicted);
+    lt_ready_list(evicted);
     if (error < 0 && lt_disarm(self, token)) {
         lt_unlock(&entry->lock);
         /* Files that epoll refuses (regular ones) never make one wait. */
@@ -239,7 +283,7 @@ int leat_wait_fd_until(int fd, int events, leat_time deadline) {
     int result = lt_park_until(self, token, deadline, lt_commit_unlock, &entry->lock);
     lt_fetch_sub(&runtime->descriptor_waits, 1, seq_cst);
     lt_lock(&entry->lock);
-    forget(entry, self, token);
+    forget(entry, waiter);
     lt_unlock(&entry->lock);
     /* Ready comes before timed out, and the timer may have been faster than the news. */
     if (result == -ETIMEDOUT && !lt_cancelled(self))
@@ -251,18 +295,21 @@ int leat_wait_fd(int fd, int events) {
     return leat_wait_fd_until(fd, events, LEAT_FOREVER);
 }
 
-int leat_close_fd(int fd) {
+static void wake_waiters(int fd, struct lt_task *(*which)(int fd, struct entry *entry, struct lt_task *list)) {
     struct lt_task *list = NULL;
     struct entry *entry = lt_visit() ? entry_of(fd) : NULL;
     if (entry) {
         lt_lock(&entry->lock);
-        list = collect(&entry->reader, -EBADF, list);
-        list = collect(&entry->writer, -EBADF, list);
-        entry->generation++;
-        entry->registered = false;
+        list = which(fd, entry, NULL);
         lt_unlock(&entry->lock);
     }
     lt_visit_end();
     lt_ready_list(list);
-    return close(fd) == 0 ? 0 : -errno;
+}
+
+int leat_close_fd(int fd) {
+    wake_waiters(fd, evict);
+    int error = close(fd) == 0 ? 0 : -errno;
+    wake_waiters(fd, renew);
+    return error;
 }

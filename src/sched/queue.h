@@ -19,8 +19,10 @@
 
 struct lt_task;
 
-#ifndef LT_RING_SLOTS
-#define LT_RING_SLOTS 256 /* a power of two; tests make it tiny */
+#if !defined(LT_RING_SLOTS) && defined(LEAT_SIMULATION)
+#define LT_RING_SLOTS 4
+#elif !defined(LT_RING_SLOTS)
+#define LT_RING_SLOTS 256 /* a power of two */
 #endif
 
 struct lt_ring {

@@ -44,6 +44,7 @@ size_t leat_stack_left(void) {
 }
 
 int leat_sleep_until(leat_time moment) {
+    lt_disturb();
     struct lt_task *self = lt_self();
     if (!self)
         return -ENOMEM;
@@ -149,7 +150,7 @@ static int start_threads(struct lt_runtime *runtime) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = lt_monitor_start(runtime);
     for (unsigned i = 0; i < runtime->worker_count && !error; i++) {
-        error = -pthread_create(&runtime->workers[i].thread, NULL, lt_worker_main, &runtime->workers[i]);
+        error = lt_os_thread_start(&runtime->workers[i].thread, lt_worker_main, &runtime->workers[i]);
         runtime->started += !error;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -162,7 +163,7 @@ static void stop_threads(struct lt_runtime *runtime) {
     for (unsigned i = 0; i < runtime->started; i++) {
         /* A worker may have fallen idle after the others were woken. */
         lt_notify_worker(runtime, &runtime->workers[i]);
-        pthread_join(runtime->workers[i].thread, NULL);
+        lt_os_thread_join(&runtime->workers[i].thread);
     }
     lt_monitor_stop(runtime);
     lt_blocking_end(runtime);

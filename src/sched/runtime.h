@@ -6,12 +6,12 @@
 #ifndef LEAT_SCHED_RUNTIME_H
 #define LEAT_SCHED_RUNTIME_H
 
-#include "sched/context.h"
+#include "base/context.h"
+#include "base/hostile.h"
+#include "base/os.h"
 #include "sched/queue.h"
 #include "sched/task.h"
 #include "sched/thread.h"
-
-#include <pthread.h>
 
 enum { LT_MAX_WORKERS = 256 };
 
@@ -31,11 +31,15 @@ struct lt_worker {
     _Atomic uint32_t tick; /* choices made; the monitor looks whether it moves */
     uint32_t streak;       /* tasks run from `next` in a row */
     bool searching;
+    bool hungry; /* counted in the runtime's `hungry` */
     uint64_t random;
     struct lt_task_list free_tasks;
     struct lt_stack_list free_stacks[LT_STACK_CLASSES];
     struct lt_annotation annotation;
     uint64_t next_id, last_id;
+#if defined(LEAT_HOSTILE)
+    uint32_t refusals; /* in a row */
+#endif
 
     /* Thieves', too. */
     _Alignas(64) struct lt_task *_Atomic next; /* runs right after the current one */
@@ -50,7 +54,7 @@ struct lt_worker {
     struct lt_worker *idle_next, **idle_link;
 
     unsigned index;
-    pthread_t thread;
+    struct lt_os_thread thread;
     void *signal_stack;
 };
 
@@ -70,10 +74,15 @@ struct lt_runtime {
     _Alignas(64) _Atomic uint32_t searching;
     _Atomic uint32_t stopping;
 
+    /* Calls that somebody would give away (sched/offer.h). */
+    _Alignas(64) _Atomic uint32_t hungry; /* workers that found nothing to do; every fork reads it */
+    _Alignas(64) struct lt_offer *_Atomic offer;
+
     /* The monitor (sched/monitor.c). */
-    pthread_t monitor;
+    struct lt_os_thread monitor;
     bool has_monitor;
-    _Atomic uint32_t monitor_wake; /* 0 while it sleeps for good */
+    _Atomic uint32_t monitor_wake;  /* 0 while it sleeps for good */
+    _Atomic uint32_t monitor_fires; /* odd: tasks may be in neither heap nor queue, on their way */
 
     /* The world outside: what can still make a task ready when no worker runs. */
     _Atomic uint32_t descriptor_waits;
@@ -111,6 +120,11 @@ static inline void lt_visit_end(void) {
     lt_fetch_sub(&lt_visitors, 1, release);
 }
 
+#if defined(LEAT_SIMULATION)
+static inline struct lt_worker *lt_worker_here(void) {
+    return *lt_virtual_local(LT_LOCAL_WORKER);
+}
+#else
 /** The worker of this thread; read it by lt_worker_here() only. */
 extern _Thread_local struct lt_worker *lt_worker_of_thread __attribute__((tls_model("initial-exec")));
 
@@ -128,6 +142,7 @@ static inline struct lt_worker *lt_worker_here(void) {
 #else
 struct lt_worker *lt_worker_here(void);
 #endif
+#endif
 
 /** The calling task; for an ordinary thread a record of its own. NULL only when memory is short. */
 static inline struct lt_task *lt_self(void) {
@@ -137,6 +152,9 @@ static inline struct lt_task *lt_self(void) {
 
 /** The thread of a worker. */
 void *lt_worker_main(void *worker);
+
+/** Give a task that has not run its stack. False: no memory. */
+bool lt_prepare(struct lt_worker *worker, struct lt_task *task);
 
 /** Put a ready task into this worker's queues (or, without one, into the injection queue). */
 void lt_enqueue(struct lt_worker *worker, struct lt_task *task);
@@ -172,6 +190,26 @@ void lt_blocking_end(struct lt_runtime *runtime);
 /* ---- deadlock.c */
 /** All workers idle: can anything still happen? Reports if not. Returns when to look again (LEAT_FOREVER: no need). */
 leat_time lt_deadlock_check(struct lt_runtime *runtime);
+
+/* ---- hostile.c: in the hostile build only */
+void lt_disturb_task(void);
+void lt_disturb_thread(void);
+/** The task was on this worker last, and has been put where another one finds it. */
+bool lt_refuses(struct lt_runtime *runtime, struct lt_worker *worker, struct lt_task *task);
+/** Nobody may look at a stack whose task has ended. */
+void lt_spoil_stack(struct lt_stack *stack);
+
+/** Begins every operation that may wait: nothing, but in the hostile build the caller yields. */
+static inline void lt_disturb(void) {
+    if (LT_HOSTILE)
+        lt_disturb_task();
+}
+
+/** Begins every operation that never waits. Callers may rely on staying on their thread, and may hold locks of it. */
+static inline void lt_disturb_here(void) {
+    if (LT_HOSTILE)
+        lt_disturb_thread();
+}
 
 /* ---- overflow.c */
 int lt_overflow_start(void);

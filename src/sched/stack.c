@@ -49,7 +49,12 @@ void lt_stacks_start(size_t size) {
 #endif
     if (small < 16 << 10)
         small = 16 << 10;
-    pool.shapes[LEAT_STACK_DEFAULT] = (struct shape){small, 4 << 10, 64};
+#if defined(LEAT_SIMULATION)
+    const unsigned slab = 8; /* runs are short and many */
+#else
+    const unsigned slab = 64;
+#endif
+    pool.shapes[LEAT_STACK_DEFAULT] = (struct shape){small, 4 << 10, slab};
     pool.shapes[LEAT_STACK_LARGE] = (struct shape){1 << 20, 64 << 10, 16};
     pool.shapes[LEAT_STACK_COMPUTE] = (struct shape){256 << 20, 64 << 10, 4};
 }

@@ -12,7 +12,7 @@
 #define LEAT_SCHED_STACK_H
 
 #include "leat.h"
-#include "sched/annotate.h"
+#include "base/annotate.h"
 
 struct lt_worker;
 

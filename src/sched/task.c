@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/task.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 
@@ -136,6 +137,25 @@ void lt_tasks_abandon(void) {
     lt_task_each(abandon, NULL);
 }
 
+struct lt_task *lt_task_here(void) {
+    return lt_self();
+}
+
+bool lt_task_waits(const struct lt_task *task) {
+    return lt_load(&task->wait, relaxed) != LT_WAIT_NOTHING;
+}
+
+#if defined(LEAT_SIMULATION)
+void lt_tasks_forget(void) {
+    for (struct slab *slab = lt_load(&pool.slabs, relaxed), *next; slab; slab = next) {
+        next = lt_load(&slab->next, relaxed);
+        free(slab);
+    }
+    lt_store(&pool.slabs, NULL, relaxed);
+    pool.depot = (struct lt_task_list){NULL, 0};
+}
+#endif
+
 static const char *wait_words(enum lt_wait wait) {
     switch (wait) {
     case LT_WAIT_SEND:
@@ -158,6 +178,10 @@ static const char *wait_words(enum lt_wait wait) {
         return "waits for a blocking call";
     case LT_WAIT_DESCRIPTOR:
         return "waits for descriptor";
+    case LT_WAIT_BRANCH:
+        return "waits for a branch of crawl";
+    case LT_WAIT_JOIN:
+        return "waits for a forked call that another worker took";
     case LT_WAIT_NOTHING:
         break;
     }

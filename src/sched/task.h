@@ -37,6 +37,8 @@ enum lt_wait {
     LT_WAIT_CONDITION,
     LT_WAIT_BLOCKING,
     LT_WAIT_DESCRIPTOR,
+    LT_WAIT_BRANCH,
+    LT_WAIT_JOIN,
 };
 
 struct lt_task {
@@ -89,6 +91,11 @@ void lt_task_each(void (*visit)(struct lt_task *task, void *arg), void *arg);
 
 /** Free the records of tasks that an abandoned run left behind. No worker runs any more. */
 void lt_tasks_abandon(void);
+
+#if defined(LEAT_SIMULATION)
+/** Free all records, also of threads, so that the next run of the process begins like the first. */
+void lt_tasks_forget(void);
+#endif
 
 /** One line about a task: number, name, where spawned, what it waits for. Returns the length as snprintf does. */
 int lt_task_describe(const struct lt_task *task, char *text, size_t size);

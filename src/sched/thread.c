@@ -4,14 +4,14 @@
 #include "sched/park.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 
+#if defined(LEAT_SIMULATION)
+#define thread_record (*(struct lt_task **)lt_virtual_local(LT_LOCAL_RECORD))
+#else
 static _Thread_local struct lt_task *thread_record __attribute__((tls_model("initial-exec")));
+#endif
 static _Atomic uint32_t waiting; /* threads that wait without a deadline, in any run or none */
 static _Atomic uint32_t woken;   /* how often one of them was woken */
-static pthread_key_t ending;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void thread_ends(void *record) {
     /* Another destructor of the thread may still call leat, and then gets a new record. */
@@ -19,19 +19,14 @@ static void thread_ends(void *record) {
     lt_task_free(NULL, record);
 }
 
-static void make_key(void) {
-    pthread_key_create(&ending, thread_ends);
-}
-
 static struct lt_task *thread_new(void) {
-    pthread_once(&once, make_key);
     struct lt_task *task = lt_task_new(NULL);
     if (!task)
         return NULL;
     lt_store(&task->kind, LT_THREAD, relaxed);
     lt_store(&task->scope, NULL, relaxed);
     lt_store(&task->futex, 0, relaxed);
-    pthread_setspecific(ending, task);
+    lt_os_thread_at_end(thread_ends, task);
     thread_record = task;
     return task;
 }
@@ -107,5 +102,5 @@ uint32_t lt_threads_woken(void) {
 }
 
 void lt_thread_yield(void) {
-    sched_yield();
+    lt_os_yield();
 }

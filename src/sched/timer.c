@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/timer.h"
+#include "base/os.h"
 #include "sched/task.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
 enum { BRANCHES = 4, FIRST_ROOM = 64 };
@@ -101,7 +101,7 @@ void lt_timer_stop(struct lt_timer *timer) {
     }
     lt_unlock(&heap->lock);
     while (lt_load(&timer->firing, acquire))
-        sched_yield();
+        lt_os_yield();
 }
 
 /* Fire at most one timer that needs to run without the lock; `*list` collects tasks. */

@@ -12,6 +12,7 @@
  * came from outside, so that neither timers nor injected tasks starve.
  */
 #include "base/clock.h"
+#include "sched/offer.h"
 #include "sched/park.h"
 #include "sched/runtime.h"
 #include "sched/thread.h"
@@ -20,18 +21,35 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { STREAK = 16, TURN = 64, STEAL_PASSES = 4, PATIENCE = 200, SPINS = 100 };
+#if defined(LEAT_SIMULATION)
+/* What is far away in reality is near in a simulation, which sees few steps. */
+enum { STREAK = 3, TURN = 5, STEAL_PASSES = 1, PATIENCE = 2, SPINS = 1, REST = 1 };
+static const leat_time SPIN = LEAT_MICROSECOND / 2;
+#else
+enum { STREAK = 16, TURN = 64, STEAL_PASSES = 4, PATIENCE = 200, SPINS = 100, REST = 32 };
 static const leat_time SPIN = 20 * LEAT_MICROSECOND;
+#endif
 
 struct lt_runtime *_Atomic lt_runtime;
 _Atomic uint32_t lt_visitors;
+
+#if defined(LEAT_SIMULATION)
+static void become(struct lt_worker *worker) {
+    *lt_virtual_local(LT_LOCAL_WORKER) = worker;
+}
+#else
 _Thread_local struct lt_worker *lt_worker_of_thread __attribute__((tls_model("initial-exec")));
+
+static void become(struct lt_worker *worker) {
+    lt_worker_of_thread = worker;
+}
 
 #if !defined(__x86_64__)
 __attribute__((noinline)) struct lt_worker *lt_worker_here(void) {
     __asm__ volatile("");
     return lt_worker_of_thread;
 }
+#endif
 #endif
 
 /* ------------------------------------------------------------ queues */
@@ -71,6 +89,10 @@ void lt_enqueue(struct lt_worker *worker, struct lt_task *task) {
 }
 
 static void run_next(struct lt_worker *worker, struct lt_task *task) {
+    if (LT_HOSTILE) {
+        lt_enqueue(worker, task);
+        return;
+    }
     /* It will be switched to soon: have the top of its stack at hand. */
     const char *stack = task->context;
     __builtin_prefetch(stack);
@@ -141,6 +163,8 @@ static struct lt_task *pick(struct lt_worker *worker) {
     }
     worker->streak = 0;
     struct lt_task *task = lt_ring_pop(&worker->ring);
+    if (LT_HOSTILE && task && lt_refuses(lt_the_runtime(), worker, task))
+        return NULL;
     return task ? task : take_next(worker);
 }
 
@@ -148,20 +172,20 @@ static struct lt_task *pick(struct lt_worker *worker) {
 
 static void task_entry(void);
 
-/* Give a task that has not run its stack. False: no memory. */
-static bool prepare(struct lt_worker *worker, struct lt_task *task) {
+bool lt_prepare(struct lt_worker *worker, struct lt_task *task) {
     if (task->context)
         return true;
     task->stack = lt_stack_new(worker, task->stack_class);
     if (!task->stack)
         return false;
+    lt_annotate_stack_again(task->stack->bottom, task->stack->top);
     task->context = lt_context_new(task->stack->bottom, task->stack->top, task_entry);
     return true;
 }
 
 /* On the worker's own stack: its end may wake any task, also the one that was about to wait when it was picked. */
 static bool prepare_or_end(struct lt_worker *worker, struct lt_task *task) {
-    if (prepare(worker, task))
+    if (lt_prepare(worker, task))
         return true;
     lt_scope_task_ends(task, -ENOMEM);
     lt_task_free(worker, task);
@@ -171,7 +195,7 @@ static bool prepare_or_end(struct lt_worker *worker, struct lt_task *task) {
 /* NULL, too, when the task picked can have no stack: it is left to the worker's own stack. */
 static struct lt_task *pick_prepared(struct lt_worker *worker) {
     struct lt_task *task = pick(worker);
-    if (!task || prepare(worker, task))
+    if (!task || lt_prepare(worker, task))
         return task;
     push(lt_the_runtime(), worker, task);
     return NULL;
@@ -182,6 +206,8 @@ static inline void arrive(struct lt_worker *worker) {
     struct lt_task *left = worker->left;
     void (*commit)(void *arg) = worker->commit;
     worker->commit = NULL;
+    if (LT_HOSTILE && lt_perhaps(16))
+        lt_thread_yield();
     if (left)
         lt_store(&left->on_cpu, 0, release);
     if (commit)
@@ -239,7 +265,7 @@ int leat_yield(void) {
     }
     struct lt_task *self = worker->current;
     bool alone = !lt_load(&worker->next, relaxed) && lt_ring_count(&worker->ring) == 0;
-    if (!alone || (lt_load(&worker->tick, relaxed) + 1) % TURN == 0)
+    if (LT_HOSTILE || !alone || (lt_load(&worker->tick, relaxed) + 1) % TURN == 0)
         lt_park(self, enqueue_self, self);
     else
         lt_store(&worker->tick, lt_load(&worker->tick, relaxed) + 1, relaxed);
@@ -251,6 +277,8 @@ int leat_yield(void) {
 static void bury(void *arg) {
     struct lt_task *task = arg;
     struct lt_worker *worker = lt_worker_here();
+    if (LT_HOSTILE)
+        lt_spoil_stack(task->stack);
     lt_stack_free(worker, task->stack);
     lt_task_free(worker, task);
 }
@@ -289,7 +317,7 @@ static void task_entry(void) {
             self = inherit(worker, self, next);
             continue;
         }
-        if (next && !prepare(worker, next)) {
+        if (next && !lt_prepare(worker, next)) {
             push(lt_the_runtime(), worker, next);
             next = NULL;
         }
@@ -352,7 +380,7 @@ static bool keeps_up(struct lt_worker *victim) {
 }
 
 static struct lt_task *steal_from(struct lt_worker *worker, struct lt_worker *victim) {
-    struct lt_task *task = keeps_up(victim) ? NULL : lt_ring_steal(&worker->ring, &victim->ring);
+    struct lt_task *task = !LT_HOSTILE && keeps_up(victim) ? NULL : lt_ring_steal(&worker->ring, &victim->ring);
     if (task || !lt_load(&victim->next_stale, relaxed))
         return task;
     return take_next(victim);
@@ -400,10 +428,12 @@ static struct lt_task *search(struct lt_runtime *runtime, struct lt_worker *work
     do {
         struct lt_task *task = steal(runtime, worker);
         if (!task)
+            task = lt_offer_take(runtime, worker);
+        if (!task)
             task = from_outside(runtime, worker);
         if (task)
             return task;
-        for (int i = 0; i < 32; i++)
+        for (int i = 0; i < REST; i++)
             lt_pause();
     } while (lt_now() < end && !lt_load(&runtime->stopping, relaxed));
     return NULL;
@@ -413,14 +443,25 @@ static struct lt_task *find(struct lt_runtime *runtime, struct lt_worker *worker
     for (;;) {
         if (lt_load(&runtime->stopping, acquire))
             return NULL;
-        struct lt_task *task = from_outside(runtime, worker);
+        /* A worker that refuses what comes first must look at what others hold, too. */
+        bool idle = LT_HOSTILE && lt_perhaps(4) && lt_ring_count(&worker->ring) == 0;
+        struct lt_task *task = idle ? steal(runtime, worker) : NULL;
+        if (!task)
+            task = from_outside(runtime, worker);
         if (!task)
             task = take_next(worker);
         if (!task)
             task = lt_ring_pop(&worker->ring);
-        if (!task && runtime->worker_count > 1)
-            task = search(runtime, worker);
+        if (!task && runtime->worker_count > 1) {
+            lt_hunger(runtime, worker, true);
+            task = lt_offer_take(runtime, worker);
+            if (!task)
+                task = search(runtime, worker);
+        }
+        if (LT_HOSTILE && task && lt_refuses(runtime, worker, task))
+            continue;
         if (task && prepare_or_end(worker, task)) {
+            lt_hunger(runtime, worker, false);
             end_search(runtime, worker);
             return task;
         }
@@ -432,7 +473,7 @@ static struct lt_task *find(struct lt_runtime *runtime, struct lt_worker *worker
 void *lt_worker_main(void *arg) {
     struct lt_worker *worker = arg;
     struct lt_runtime *runtime = lt_the_runtime();
-    lt_worker_of_thread = worker;
+    become(worker);
     worker->random = worker->index + 1;
     lt_annotate_thread(&worker->annotation);
     lt_overflow_worker(worker);
@@ -445,6 +486,6 @@ void *lt_worker_main(void *arg) {
         arrive(worker);
     }
     lt_overflow_worker_end(worker);
-    lt_worker_of_thread = NULL;
+    become(NULL);
     return NULL;
 }

@@ -48,6 +48,34 @@ void leat_chan_free(struct leat_chan *chan) {
     free(chan);
 }
 
+/* ------------------------------------------------------------ the invariants, in a simulation */
+
+#if defined(LEAT_SIMULATION)
+
+static bool can_be_won(const struct lt_waiter *waiter) {
+    return atomic_load_explicit(&waiter->task->ticket, memory_order_relaxed) == waiter->token;
+}
+
+static const struct lt_waiter *first_live(const struct lt_waiters *queue) {
+    const struct lt_waiter *waiter = queue->head;
+    while (waiter && !can_be_won(waiter))
+        waiter = waiter->next;
+    return waiter;
+}
+
+void lt_chan_must_be_sound(const struct leat_chan *chan) {
+    const struct lt_waiter *receiver = first_live(&chan->receivers), *sender = first_live(&chan->senders);
+    lt_must(!receiver || !sender || receiver->task == sender->task,
+            "a channel has a waiting sender and a waiting receiver");
+    lt_must(!receiver || chan->count == 0, "a channel has values and a waiting receiver");
+    lt_must(!receiver || !chan->closed, "a closed channel has a waiting receiver");
+    lt_must(!sender || !chan->closed, "a closed channel has a waiting sender");
+    lt_must(!sender || lt_chan_full(chan) || chan->count == chan->room, "a channel has room and a waiting sender");
+    lt_must(chan->count <= chan->room && (chan->count <= chan->capacity), "a channel has more than it can hold");
+}
+
+#endif
+
 /* ------------------------------------------------------------ the buffer */
 
 static size_t grown_room(const struct leat_chan *chan) {
@@ -136,6 +164,8 @@ static __attribute__((noinline)) int wait_in(struct leat_chan *chan, struct lt_w
 
 static inline __attribute__((always_inline)) int send(struct leat_chan *chan, const void *value, leat_time deadline,
                                                       enum lt_placement placement) {
+    if (deadline != NEVER_WAIT)
+        lt_disturb();
     struct lt_task *self = lt_self();
     if (__builtin_expect(!self, 0))
         return -ENOMEM;
@@ -168,7 +198,8 @@ int leat_send(struct leat_chan *chan, const void *value) {
 }
 
 int leat_send_try(struct leat_chan *chan, const void *value) {
-    if (!lt_load(&chan->peek.may_send, acquire)) {
+    lt_disturb_here();
+    if (!(lt_load(&chan->peek, acquire) & LT_MAY_SEND)) {
         struct lt_task *self = lt_self();
         int cancelled = self ? lt_cancelled(self) : 0;
         return cancelled ? cancelled : -EAGAIN;
@@ -182,6 +213,8 @@ int leat_send_until(struct leat_chan *chan, const void *value, leat_time deadlin
 
 static inline __attribute__((always_inline)) int receive(struct leat_chan *chan, void *value, leat_time deadline,
                                                          enum lt_placement placement) {
+    if (deadline != NEVER_WAIT)
+        lt_disturb();
     struct lt_task *self = lt_self();
     if (__builtin_expect(!self, 0))
         return -ENOMEM;
@@ -207,7 +240,8 @@ int leat_recv(struct leat_chan *chan, void *value) {
 }
 
 int leat_recv_try(struct leat_chan *chan, void *value) {
-    if (!lt_load(&chan->peek.may_receive, acquire)) {
+    lt_disturb_here();
+    if (!(lt_load(&chan->peek, acquire) & LT_MAY_RECEIVE)) {
         struct lt_task *self = lt_self();
         int cancelled = self ? lt_cancelled(self) : 0;
         return cancelled ? cancelled : -EAGAIN;
@@ -253,6 +287,8 @@ static size_t put_many(struct leat_chan *chan, const char *values, size_t count,
 
 static ptrdiff_t send_many(struct leat_chan *chan, const char *values, size_t count, leat_time deadline,
                            enum lt_placement placement) {
+    if (deadline != NEVER_WAIT)
+        lt_disturb();
     struct lt_task *self = lt_self();
     size_t sent = 0;
     int result = self ? 0 : -ENOMEM;
@@ -298,6 +334,8 @@ static ptrdiff_t receive_many(struct leat_chan *chan, char *values, size_t max, 
                               enum lt_placement placement) {
     if (!max)
         return 0;
+    if (deadline != NEVER_WAIT)
+        lt_disturb();
     struct lt_task *self = lt_self();
     int result = self ? lt_cancelled(self) : -ENOMEM;
     if (result)
@@ -354,6 +392,7 @@ static struct lt_task *close_locked(struct leat_chan *chan) {
 }
 
 int leat_chan_close(struct leat_chan *chan) {
+    lt_disturb_here();
     lt_lock(&chan->lock);
     bool before = chan->closed;
     struct lt_task *list = before ? NULL : close_locked(chan);
@@ -363,6 +402,7 @@ int leat_chan_close(struct leat_chan *chan) {
 }
 
 size_t leat_chan_discard(struct leat_chan *chan, void (*destroy)(void *value, void *arg), void *arg) {
+    lt_disturb_here();
     lt_lock(&chan->lock);
     struct lt_task *list = chan->closed ? NULL : close_locked(chan);
     char *buffer = chan->buffer;
@@ -379,6 +419,7 @@ size_t leat_chan_discard(struct leat_chan *chan, void (*destroy)(void *value, vo
 }
 
 size_t leat_chan_len(const struct leat_chan *chan) {
+    lt_disturb_here();
     struct leat_chan *mine = (struct leat_chan *)chan;
     lt_lock(&mine->lock);
     size_t count = mine->count;
@@ -395,6 +436,7 @@ size_t leat_chan_cap(const struct leat_chan *chan) {
 }
 
 bool leat_chan_closed(const struct leat_chan *chan) {
+    lt_disturb_here();
     struct leat_chan *mine = (struct leat_chan *)chan;
     lt_lock(&mine->lock);
     bool closed = mine->closed;

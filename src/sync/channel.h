@@ -11,7 +11,10 @@
  * - `peek` says what an operation would find; it is written under the lock, only
  *   when it changes, and read without it by operations that must not wait. It
  *   has a cache line of its own, so that a try that fails takes nothing from
- *   those at work.
+ *   those at work. It also counts its changes: who looks at several channels one
+ *   after the other, and then finds all counts as they were, has seen what was
+ *   true of all of them at one instant. (The count wraps after a thousand
+ *   million changes, which do not fit between two such looks.)
  * - Closed stays closed.
  *
  * Why a lock: lock-free channels with select need to win two tickets at once,
@@ -40,8 +43,10 @@ struct leat_chan {
     const char *name;
     _Atomic size_t references;
 
-    _Alignas(64) struct { _Atomic bool may_receive, may_send; } peek;
+    _Alignas(64) _Atomic uint32_t peek; /* LT_MAY_…, and above them the count */
 };
+
+enum { LT_MAY_RECEIVE = 1, LT_MAY_SEND = 2, LT_MAY_BOTH = 3 };
 
 /** What lt_chan_put finds besides 0, -EPIPE and -EAGAIN: the buffer must grow first (lt_chan_grow, without the lock).
  */
@@ -71,13 +76,25 @@ static inline bool lt_chan_full(const struct leat_chan *chan) {
     return chan->count >= chan->capacity || (chan->byte_limit && chan->bytes >= chan->byte_limit);
 }
 
+#if defined(LEAT_SIMULATION)
+/** The first three invariants, of waiters that can still be won. */
+void lt_chan_must_be_sound(const struct leat_chan *chan);
+#else
+static inline void lt_chan_must_be_sound(const struct leat_chan *chan) {
+    (void)chan;
+}
+#endif
+
 static inline void lt_chan_publish(struct leat_chan *chan) {
-    bool may_receive = chan->count || chan->senders.head || chan->closed;
-    bool may_send = chan->receivers.head || chan->closed || !lt_chan_full(chan);
-    if (lt_load(&chan->peek.may_receive, relaxed) != may_receive)
-        lt_store(&chan->peek.may_receive, may_receive, release);
-    if (lt_load(&chan->peek.may_send, relaxed) != may_send)
-        lt_store(&chan->peek.may_send, may_send, release);
+    lt_chan_must_be_sound(chan);
+    uint32_t may = 0;
+    if (chan->count || chan->senders.head || chan->closed)
+        may |= LT_MAY_RECEIVE;
+    if (chan->receivers.head || chan->closed || !lt_chan_full(chan))
+        may |= LT_MAY_SEND;
+    uint32_t before = lt_load(&chan->peek, relaxed);
+    if ((before & LT_MAY_BOTH) != may)
+        lt_store(&chan->peek, (before | LT_MAY_BOTH) + 1 + may, release);
 }
 
 static inline void lt_chan_append(struct leat_chan *chan, const void *value) {

@@ -101,6 +101,8 @@ static int lock_mutex(struct mutex *mutex, struct lt_task *self, leat_time deadl
 }
 
 static int lock_as_self(struct leat_mutex *mutex, leat_time deadline) {
+    if (deadline != NEVER_WAIT)
+        lt_disturb();
     struct lt_task *self = lt_self();
     return self ? lock_mutex((struct mutex *)mutex, self, deadline) : -ENOMEM;
 }
@@ -118,6 +120,7 @@ int leat_lock_until(struct leat_mutex *mutex, leat_time deadline) {
 }
 
 int leat_unlock(struct leat_mutex *opaque) {
+    lt_disturb_here();
     struct mutex *mutex = (struct mutex *)opaque;
     lt_lock(&mutex->lock);
     if (!mutex->held) {
@@ -136,6 +139,7 @@ int leat_unlock(struct leat_mutex *opaque) {
 /* ------------------------------------------------------------ condition */
 
 int leat_cond_wait_until(struct leat_cond *opaque, struct leat_mutex *mutex, leat_time deadline) {
+    lt_disturb();
     struct condition *condition = (struct condition *)opaque;
     struct lt_task *self = lt_self();
     if (!self)
@@ -165,6 +169,7 @@ int leat_cond_wait(struct leat_cond *cond, struct leat_mutex *mutex) {
 }
 
 void leat_cond_signal(struct leat_cond *opaque) {
+    lt_disturb_here();
     struct condition *condition = (struct condition *)opaque;
     lt_lock(&condition->lock);
     struct lt_waiter *waiter = lt_waiters_win(&condition->waiters);
@@ -185,6 +190,7 @@ static struct lt_task *win_all(struct lt_waiters *queue) {
 }
 
 void leat_cond_broadcast(struct leat_cond *opaque) {
+    lt_disturb_here();
     struct condition *condition = (struct condition *)opaque;
     lt_lock(&condition->lock);
     struct lt_task *list = win_all(&condition->waiters);
@@ -195,6 +201,7 @@ void leat_cond_broadcast(struct leat_cond *opaque) {
 /* ------------------------------------------------------------ wait group */
 
 int leat_wg_add(struct leat_wg *opaque, int n) {
+    lt_disturb_here();
     struct group *group = (struct group *)opaque;
     lt_lock(&group->lock);
     int32_t count;
@@ -217,6 +224,7 @@ int leat_wg_done(struct leat_wg *wg) {
 }
 
 int leat_wg_wait_until(struct leat_wg *opaque, leat_time deadline) {
+    lt_disturb();
     struct group *group = (struct group *)opaque;
     struct lt_task *self = lt_self();
     if (!self)

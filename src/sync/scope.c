@@ -117,6 +117,7 @@ void lt_scope_root_free(struct leat_scope *root) {
 /* ------------------------------------------------------------ cancellation */
 
 int leat_cancelled(void) {
+    lt_disturb_here();
     struct lt_task *self = lt_self();
     return self ? lt_cancelled(self) : 0;
 }
@@ -162,6 +163,7 @@ static struct lt_task *stop_all(struct leat_scope *scope, int stop, int cause, c
 }
 
 void leat_scope_cancel(struct leat_scope *scope, int cause) {
+    lt_disturb_here();
     lt_ready_list(stop_all(scope, -ECANCELED, cause < 0 ? cause : -ECANCELED, scope->name, NULL));
 }
 
@@ -251,6 +253,7 @@ static struct leat_scope *join_root(void) {
 }
 
 struct leat_scope *leat_scope_open(const struct leat_scope_options *options) {
+    lt_disturb_here();
     struct lt_task *self = lt_self();
     struct leat_scope *scope = self ? scope_new(options) : NULL;
     if (!scope)
@@ -283,6 +286,7 @@ static int first_real_failure(const struct leat_scope *scope) {
 }
 
 int leat_scope_wait(struct leat_scope *scope) {
+    lt_disturb();
     struct lt_task *self = lt_self();
     if (scope->owner != self)
         return -EINVAL;
@@ -337,6 +341,7 @@ int leat_scope_stop(struct leat_scope *scope) {
 
 int leat_go_at(struct leat_scope *scope, leat_fn *fn, void *arg, const struct leat_task_options *options,
                const char *function, const char *file, int line) {
+    lt_disturb_here();
     struct lt_runtime *runtime = lt_the_runtime();
     struct lt_worker *worker = lt_worker_here();
     if (!scope && worker)
@@ -367,6 +372,12 @@ int leat_go_at(struct leat_scope *scope, leat_fn *fn, void *arg, const struct le
     task->stack_class = (uint8_t)(options ? options->stack : LEAT_STACK_DEFAULT);
     lt_enqueue(worker, task);
     return 0;
+}
+
+void lt_scope_adopt(struct leat_scope *scope, struct lt_task *task) {
+    lt_fetch_add(&scope->live, 1, relaxed);
+    task->home = scope;
+    lt_store(&task->scope, scope, relaxed);
 }
 
 static void record(struct leat_scope *scope, const struct lt_task *task, int error) {

@@ -13,6 +13,9 @@ struct lt_scope_head {
 /** A task of this scope's has ended with `result`, or could not begin. The last touch of the task's scope. */
 void lt_scope_task_ends(struct lt_task *task, int result);
 
+/** Count a task that the runtime made itself as one of a scope that cannot end meanwhile. */
+void lt_scope_adopt(struct leat_scope *scope, struct lt_task *task);
+
 /** The task is about to park for the first time: cancellation must be able to find it. */
 void lt_scope_enlist(struct lt_task *task);
 

@@ -3,11 +3,12 @@
  * Select: one operation of several, whichever can go on.
  *
  * 1. Look at the channels' peek lines, choose among what looks ready (each as
- *    likely, or the first), and do it under that channel's lock alone.
- * 2. If that fails or nothing looked ready: lock all channels in the order of
- *    their addresses and look again in earnest; do a ready case, or stand in
- *    all queues with one ticket, and park; the locks are released on the next
- *    stack.
+ *    likely, or the first), and do it under that channel's lock alone. Nothing
+ *    looked ready, and nothing has changed since: none was ready at one instant,
+ *    which is all that a select that never waits needs to know.
+ * 2. Else, or to wait: lock all channels in the order of their addresses and
+ *    look again in earnest; do a ready case, or stand in all queues with one
+ *    ticket, and park; the locks are released on the next stack.
  * 3. Awake: leave the queues where the wait did not end.
  *
  * Invariants
@@ -36,18 +37,29 @@ struct wait {
 
 /* ------------------------------------------------------------ the quick way */
 
-static bool looks_ready(const struct leat_case *candidate) {
-    if (!candidate->chan)
-        return false;
-    return candidate->op == LEAT_SEND ? lt_load(&candidate->chan->peek.may_send, acquire)
-                                      : lt_load(&candidate->chan->peek.may_receive, acquire);
+/* What the channel of the case may do and how often that has changed. */
+static uint32_t peek(const struct leat_case *candidate) {
+    if (LT_HOSTILE && lt_perhaps(4))
+        lt_thread_yield();
+    return candidate->chan ? lt_load(&candidate->chan->peek, acquire) : 0;
+}
+
+/* Counts only grow: the sum is the same when all are. */
+static uint64_t changes(const struct wait *wait) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < wait->count; i++)
+        sum += peek(&wait->cases[i]) / (LT_MAY_BOTH + 1);
+    return sum;
 }
 
 /* The case to try: the first, or each of those that look ready with the same chance; count: none. */
-static size_t choose(const struct wait *wait) {
+static size_t choose(const struct wait *wait, uint64_t *changes) {
     size_t chosen = wait->count, seen = 0;
+    *changes = 0;
     for (size_t i = 0; i < wait->count; i++) {
-        if (!looks_ready(&wait->cases[i]))
+        uint32_t may = peek(&wait->cases[i]);
+        *changes += may / (LT_MAY_BOTH + 1);
+        if (!(may & (wait->cases[i].op == LEAT_SEND ? LT_MAY_SEND : LT_MAY_RECEIVE)))
             continue;
         if (wait->flags & LEAT_ORDERED)
             return i;
@@ -68,11 +80,12 @@ static bool is_done(int result) {
     return result == 0 || result == -EPIPE;
 }
 
-/* The index of the case done, or negative. */
+/* The index of the case done; -EAGAIN: there was an instant at which none was ready; -EBUSY: cannot tell. */
 static int quick(struct wait *wait, enum lt_placement placement) {
-    size_t index = choose(wait);
+    uint64_t before;
+    size_t index = choose(wait, &before);
     if (index == wait->count)
-        return -EAGAIN;
+        return changes(wait) == before ? -EAGAIN : -EBUSY;
     struct leat_case *chosen = &wait->cases[index];
     struct lt_task *wake = NULL;
     int result;
@@ -243,6 +256,7 @@ static int run(struct wait *wait, leat_time deadline) {
 }
 
 int leat_select_with(struct leat_case *cases, size_t count, enum leat_select_flags flags, leat_time deadline) {
+    lt_disturb();
     if (count > MOST_CASES)
         return -EINVAL;
     struct wait wait = {.self = lt_self(), .cases = cases, .count = count, .flags = flags};
@@ -254,6 +268,7 @@ int leat_select(struct leat_case *cases, size_t count) {
 }
 
 int leat_select_try(struct leat_case *cases, size_t count) {
+    lt_disturb_here();
     if (count > MOST_CASES)
         return -EINVAL;
     struct wait wait = {.self = lt_self(), .cases = cases, .count = count, .flags = LEAT_FAIR};

@@ -96,7 +96,7 @@ static int run(struct pool *pool, unsigned count, const struct leat_pool_options
     struct leat_task_options task = {.name = options->name, .stack = options->stack};
     for (unsigned i = 0; i < count && !error; i++)
         error = leat_go_with(scope, work, &workers[i], &task);
-    if (error)
+    if (error && scope)
         leat_scope_cancel(scope, error);
     int cause = leat_scope_close(scope);
     free(workers);

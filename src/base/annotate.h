@@ -8,8 +8,8 @@
  * Without it the worker's own fields, which tasks of one worker touch in turn,
  * would be reported.
  */
-#ifndef LEAT_SCHED_ANNOTATE_H
-#define LEAT_SCHED_ANNOTATE_H
+#ifndef LEAT_BASE_ANNOTATE_H
+#define LEAT_BASE_ANNOTATE_H
 
 #include <stddef.h>
 
@@ -33,6 +33,7 @@
 #include <pthread.h>
 void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size);
+void __asan_unpoison_memory_region(const volatile void *memory, size_t size);
 #endif
 
 #if defined(LEAT_TSAN)
@@ -62,6 +63,17 @@ struct lt_annotation {
     char nothing;
 };
 
+/** A stack serves again: frames at its top that were left for good, without returning, have left their marks on it. */
+static inline void lt_annotate_stack_again(char *bottom, char *top) {
+    (void)bottom, (void)top;
+#if defined(LEAT_ASAN)
+    enum { TOP = 16 << 10 };
+    size_t size = (size_t)(top - bottom);
+    size = size < TOP ? size : TOP;
+    __asan_unpoison_memory_region(top - size, size);
+#endif
+}
+
 /** A new stack. */
 static inline void lt_annotate_stack(struct lt_annotation *note, void *bottom, size_t size) {
     (void)note, (void)bottom, (void)size;
@@ -70,7 +82,7 @@ static inline void lt_annotate_stack(struct lt_annotation *note, void *bottom, s
     note->size = size;
 #endif
 #if defined(LEAT_TSAN)
-    note->fiber = __tsan_create_fiber(0);
+    note->fiber = NULL; /* most of a slab's stacks are never used, and a fiber is a megabyte of memory */
 #endif
 #if defined(LEAT_VALGRIND)
     note->valgrind = VALGRIND_STACK_REGISTER(bottom, (char *)bottom + size);
@@ -80,7 +92,8 @@ static inline void lt_annotate_stack(struct lt_annotation *note, void *bottom, s
 static inline void lt_annotate_stack_gone(struct lt_annotation *note) {
     (void)note;
 #if defined(LEAT_TSAN)
-    __tsan_destroy_fiber(note->fiber);
+    if (note->fiber)
+        __tsan_destroy_fiber(note->fiber);
 #endif
 #if defined(LEAT_VALGRIND)
     VALGRIND_STACK_DEREGISTER(note->valgrind);
@@ -110,6 +123,8 @@ static inline void lt_annotate_leave(struct lt_annotation *from, struct lt_annot
     __sanitizer_start_switch_fiber(ends ? NULL : &from->fake_stack, to->bottom, to->size);
 #endif
 #if defined(LEAT_TSAN)
+    if (!to->fiber)
+        to->fiber = __tsan_create_fiber(0);
     __tsan_switch_to_fiber(to->fiber, 0);
 #endif
 }
@@ -119,6 +134,15 @@ static inline void lt_annotate_arrive(struct lt_annotation *here) {
     (void)here;
 #if defined(LEAT_ASAN)
     __sanitizer_finish_switch_fiber(here->fake_stack, NULL, NULL);
+    here->fake_stack = NULL;
+#endif
+}
+
+/** The same, where the stack left behind need not be known yet: its bounds are noted in `from`. */
+static inline void lt_annotate_arrive_from(struct lt_annotation *here, struct lt_annotation *from) {
+    (void)here, (void)from;
+#if defined(LEAT_ASAN)
+    __sanitizer_finish_switch_fiber(here->fake_stack, &from->bottom, &from->size);
     here->fake_stack = NULL;
 #endif
 }

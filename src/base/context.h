@@ -7,8 +7,8 @@
  * that forgets one vector register corrupts data silently). Elsewhere, or with
  * -Dcontext=portable, ucontext does the same at fifty times the price.
  */
-#ifndef LEAT_SCHED_CONTEXT_H
-#define LEAT_SCHED_CONTEXT_H
+#ifndef LEAT_BASE_CONTEXT_H
+#define LEAT_BASE_CONTEXT_H
 
 #include <stddef.h>
 

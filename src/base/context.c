@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sched/context.h"
+#include "base/context.h"
 
 #include <stdint.h>
 #include <string.h>

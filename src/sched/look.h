@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/** What a task does, seen by others of this process that are not part of the runtime. */
+#ifndef LEAT_SCHED_LOOK_H
+#define LEAT_SCHED_LOOK_H
+
+#include <stdbool.h>
+
+struct lt_task;
+
+/** The calling task, for lt_task_waits(). */
+struct lt_task *lt_task_here(void);
+
+/** Whether the task has given its processor up until something wakes it. The answer may be out of date at once. */
+bool lt_task_waits(const struct lt_task *task);
+
+#endif
