@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/run.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,7 +39,7 @@ int lt_check(struct lt_command *command) {
             if (!check.error.text[0])
                 leat_fail(&check.error, result, "the stages cannot be opened (%s)", strerrordesc_np(-result));
             fprintf(stderr, "leat: %s: %s\n", name, check.error.text);
-            return LT_EXIT_USAGE;
+            return check.error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
         }
     }
     size_t steps = command->plan.stage_count;

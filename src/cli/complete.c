@@ -6,6 +6,7 @@
  * to know the grammar. Where nothing is offered the shells complete file names.
  */
 #include "cli/help.h"
+#include "cli/load/options.h"
 #include "cli/options.h"
 #include "cli/parse.h"
 #include "cli/value.h"
@@ -162,6 +163,21 @@ static const char *find_head(char **words, size_t count, const struct tables *ea
     return NULL;
 }
 
+static void complete_load(FILE *file, char **words, size_t last) {
+    struct tables tables = {.open = {lt_load_options, lt_front_options}, .count = 2};
+    const char *target, *head = find_head(words + 1, last - 1, &tables, false);
+    const struct leat_sink_type *sink = head ? lt_find_sink(head, &target) : NULL;
+    if (sink)
+        add_table(&tables, sink->options);
+    const struct leat_option *pending = takes_next(&tables, words[last - 1]);
+    if (pending)
+        offer_choices(file, pending);
+    else if (words[last][0] == '-')
+        offer_options(file, &tables);
+    else if (!head)
+        offer_sinks(file);
+}
+
 void lt_complete(FILE *file, char **words, size_t count) {
     if (count == 0)
         return;
@@ -172,6 +188,10 @@ void lt_complete(FILE *file, char **words, size_t count) {
     bool first = start == 0;
     if (first && last == 1 && strcmp(words[0], "help") == 0) {
         offer_topics(file);
+        return;
+    }
+    if (last > 0 && strcmp(words[0], "load") == 0) {
+        complete_load(file, words, last);
         return;
     }
     struct tables early = {.open = {lt_front_options}, .count = 1}, tables = {0};

@@ -20,7 +20,8 @@ static const char *read_file(struct lt_memory *memory, const char *path, struct 
     int failed = ferror(file) ? errno : size > LARGEST_FILE ? EFBIG : 0;
     fclose(file);
     if (failed || memchr(text, '\0', size)) {
-        leat_fail(error, -EINVAL, "${file:%s}: %s", path, failed ? strerror(failed) : "the file holds a zero byte");
+        leat_fail(error, failed ? -failed : -EINVAL, "${file:%s}: %s", path,
+                  failed ? strerror(failed) : "the file holds a zero byte");
         return NULL;
     }
     while (size && (text[size - 1] == '\n' || text[size - 1] == '\r'))

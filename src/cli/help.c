@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/help.h"
+#include "cli/load/options.h"
 #include "cli/options.h"
 #include "cli/parse.h"
 #include "cli/suggest.h"
@@ -26,6 +27,8 @@ const struct lt_entry lt_examples[] = {
     {"leat 'gen:?count=1e6' : match dates='\\d{4}-\\d\\d-\\d\\d' : null: -j 2",
      "Measure how fast a stage is and what limits it."},
     {"leat run pipeline.yaml --set options.workers=8", "Run a pipeline that stands in a file."},
+    {"leat load queue:jobs.q --rate 2000/s --for 30s --report load.html",
+     "Load a queue by the clock and draw how long its confirmations take."},
     {0},
 };
 
@@ -37,6 +40,8 @@ const struct lt_entry lt_usages[] = {
     {"leat run FILE.yaml [options]", "Run a pipeline from a file."},
     {"leat check FILE.yaml | FROM : … : TO", "Say whether it could run, and run nothing."},
     {"leat show FILE.yaml | FROM : … : TO", "Print it as YAML."},
+    {"leat load TO --fill N | --rate RATE --for TIME [options]",
+     "Make load for an end and measure what it does with it: throughput, or latencies by an absolute schedule."},
     {"leat queue ls|peek|requeue|purge FILE[#NAME]",
      "Look into a queue file; give its failed items another chance; empty it."},
     {"leat help [TOPIC]",
@@ -46,7 +51,8 @@ const struct lt_entry lt_usages[] = {
 
 const struct lt_entry lt_exit_codes[] = {
     {"0", "Every item was delivered, or filtered on purpose."},
-    {"1", "Finished, but some items failed, or the run broke and the rest stayed with its source."},
+    {"1", "Finished, but some items failed, or the run broke and the rest stayed with its source, or a load was "
+          "INVALID."},
     {"2", "The command line or the file is wrong; nothing was started."},
     {"3", "Could not start."},
     {"5", "Out of time: --deadline or --grace."},
@@ -218,6 +224,10 @@ static bool help_command(FILE *file, const char *topic) {
     }
     if (found && strcmp(topic, "queue") == 0)
         fprintf(file, "\n%s", lt_queue_admin_usage);
+    if (found && strcmp(topic, "load") == 0) {
+        fputs("\nOptions, besides those of the run and the flags of TO:\n", file);
+        write_options(file, lt_load_options);
+    }
     if (found && strcmp(topic, "run") == 0) {
         fprintf(file, "\nA file:\n\n%s\nOptions:\n", lt_about_yaml);
         write_options(file, lt_front_options);

@@ -2,6 +2,7 @@
 /** The program. */
 #include "base/error.h"
 #include "cli/help.h"
+#include "cli/load/load.h"
 #include "cli/run.h"
 #include "cli/yaml.h"
 #include "ends/queue/admin.h"
@@ -44,6 +45,8 @@ static int dispatch(struct lt_command *command) {
         return show(command);
     case LT_VERB_QUEUE:
         return lt_queue_admin(command->rest_count, command->rest);
+    case LT_VERB_LOAD:
+        return lt_load_run(command);
     case LT_VERB_VERSION:
         printf("leat %s\n", leat_version());
         return LT_EXIT_DONE;
@@ -53,8 +56,15 @@ static int dispatch(struct lt_command *command) {
     return help(command);
 }
 
+/* Nobody's mistake: another time the same words may do. */
+static bool is_shortage(int code) {
+    return code == -ENOMEM || code == -EMFILE || code == -ENFILE || code == -EIO;
+}
+
 static int refuse(const struct lt_command *command, const struct leat_error *error) {
     fprintf(stderr, "leat: %s\n", error->text);
+    if (is_shortage(error->code))
+        return LT_EXIT_NOT_STARTED;
     if (!command->file && !strstr(error->text, "did you mean"))
         fputs("leat: see leat --help\n", stderr);
     return LT_EXIT_USAGE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
+#include "cli/load/options.h"
 #include "cli/suggest.h"
 #include "cli/value.h"
 #include "pipeline/registry.h"
@@ -31,9 +32,14 @@ const struct leat_option lt_front_options[] = {
     {"batch-bytes", 0, LEAT_OPTION_SIZE, RUN(batch_bytes), "SIZE", NULL, "Bytes that travel together, at most."},
     {"progress", 0, LEAT_OPTION_STRING, FRONT(progress), "auto|always|never", "auto",
      "A line that shows how far the run is; by default when standard error is a terminal."},
-    {"stats", 0, LEAT_OPTION_FLAG, FRONT(stats), NULL, NULL, "Print a line a second on standard error."},
+    {"stats", 0, LEAT_OPTION_FLAG, FRONT(stats), NULL, NULL,
+     "Print a line a second on standard error: items in and out, unacknowledged, unconfirmed, what the ends count, "
+     "what "
+     "each part does."},
+    {"stats-json", 0, LEAT_OPTION_FLAG, FRONT(stats_json), NULL, NULL,
+     "The same as a JSON object a line, also with --quiet; the last one has the final numbers."},
     {"report", 0, LEAT_OPTION_STRING, FRONT(report), "FILE", NULL,
-     "Write counts, times of each stage and the verdict as JSON at the end."},
+     "Write counts, times of each stage and the verdict as JSON at the end; of load also .html and .svg."},
     {"quiet", 'q', LEAT_OPTION_FLAG, FRONT(quiet), NULL, NULL, "No progress, no last line, no verdict; errors only."},
     {"verbose", 'v', LEAT_OPTION_FLAG, FRONT(verbose), NULL, NULL, "Print the times of each stage at the end."},
     {"set", 0, LEAT_OPTION_LIST, FRONT(set), "PATH=VALUE", NULL,
@@ -232,8 +238,13 @@ int lt_options_check(struct leat_error *error) {
     int result = check_pair("leat", lt_front_options, lt_front_options, error);
     for (size_t i = 0; !result && lt_source_types[i]; i++)
         result = check_table(lt_source_types[i]->syntax, lt_source_types[i]->options, lt_front_options, error);
-    for (size_t i = 0; !result && lt_sink_types[i]; i++)
+    if (!result)
+        result = check_table("load", lt_load_options, lt_front_options, error);
+    for (size_t i = 0; !result && lt_sink_types[i]; i++) {
         result = check_table(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_front_options, error);
+        if (!result)
+            result = check_pair(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_load_options, error);
+    }
     for (size_t i = 0; !result && lt_stage_types[i]; i++) {
         result = check_table(lt_stage_types[i]->name, lt_stage_types[i]->options, lt_stage_options, error);
         if (!result)

@@ -21,7 +21,7 @@ struct lt_front {
     struct lt_run_options run;
     const char *progress; /**< auto, always, never */
     const char *report;   /**< a JSON file, or NULL */
-    bool stats, quiet, verbose, help, version;
+    bool stats, stats_json, quiet, verbose, help, version;
     struct leat_list set; /**< --set of `run`, `check` and `show` */
 };
 
@@ -45,7 +45,7 @@ struct lt_option_set {
     void *settings;
 };
 
-enum { LT_OPTION_SETS = 2 };
+enum { LT_OPTION_SETS = 3 };
 
 /** Arguments on their way through the parser. */
 struct lt_arguments {

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-const char *const lt_verb_names[] = {"run", "check", "show", "help", "queue", NULL};
+const char *const lt_verb_names[] = {"run", "check", "show", "help", "queue", "load", NULL};
 
 static bool is_separator(const char *word) {
     return word[0] == ':' && word[1] == '\0';
@@ -163,6 +163,10 @@ static int parse_file(struct lt_command *command, struct lt_arguments *arguments
     return result;
 }
 
+static bool takes_the_rest(enum lt_verb verb) {
+    return verb == LT_VERB_HELP || verb == LT_VERB_QUEUE || verb == LT_VERB_LOAD;
+}
+
 /* Up to the first word that is no command: options of the run, a command. `*named`: there was one. */
 static int parse_head(struct lt_command *command, struct lt_arguments *arguments, const char **word, bool *named,
                       struct leat_error *error) {
@@ -172,7 +176,7 @@ static int parse_head(struct lt_command *command, struct lt_arguments *arguments
         if (*named || arguments->only_words || !take_verb(command, *word))
             return result;
         *named = true;
-        if (command->verb == LT_VERB_HELP || command->verb == LT_VERB_QUEUE)
+        if (takes_the_rest(command->verb))
             return 0;
     }
     return result;
@@ -196,6 +200,35 @@ static int parse_pipeline(struct lt_command *command, struct lt_arguments *head,
     return lt_plan_finish(&command->memory, &command->plan, &command->front, error);
 }
 
+/* TO, and options of three kinds around it. */
+static int parse_load(struct lt_command *command, struct leat_error *error) {
+    struct lt_load_options *settings =
+        lt_options_new(&command->memory, lt_load_options, sizeof(struct lt_load_options));
+    struct lt_arguments arguments = {
+        .words = command->rest,
+        .count = command->rest_count,
+        .sets = {{lt_front_options, &command->front}, {lt_load_options, settings}},
+    };
+    struct lt_part part;
+    const char *word;
+    command->load = settings;
+    int result = lt_arguments_next(&arguments, &command->memory, &word, error);
+    if (result == 0 && !command->front.help)
+        return leat_fail(error, -EINVAL, "load: where the messages go is missing");
+    if (result <= 0)
+        return result;
+    result = lt_part_sink(&command->memory, &part, literal(word), error);
+    if (result)
+        return result;
+    arguments.sets[2] = (struct lt_option_set){part.options, part.settings};
+    while ((result = lt_arguments_next(&arguments, &command->memory, &word, error)) > 0)
+        lt_part_word(&command->memory, &part, literal(word));
+    if (result || command->front.help)
+        return result;
+    lt_part_finish(&command->memory, &part, &command->plan);
+    return lt_plan_finish(&command->memory, &command->plan, &command->front, error);
+}
+
 static int parse_all(struct lt_command *command, char **words, size_t count, struct leat_error *error) {
     if (count == 2 && words[0][0] != '-' && is_help(words[1])) {
         command->verb = LT_VERB_HELP;
@@ -208,10 +241,10 @@ static int parse_all(struct lt_command *command, char **words, size_t count, str
     int result = parse_head(command, &head, &first, &named, error);
     if (result < 0)
         return result;
-    if (command->verb == LT_VERB_HELP || command->verb == LT_VERB_QUEUE) {
+    if (takes_the_rest(command->verb)) {
         command->rest = words + head.next;
         command->rest_count = count - head.next;
-        return 0;
+        return command->verb == LT_VERB_LOAD ? parse_load(command, error) : 0;
     }
     if (result > 0 && named && is_file(first) && head.count == count)
         return parse_file(command, &head, first, error);
@@ -233,6 +266,8 @@ int lt_parse(int argc, char **argv, struct lt_command *command, struct leat_erro
         return result;
     if (command->verb == LT_VERB_HELP && !command->topic && command->rest_count)
         command->topic = command->rest[0];
+    if (command->front.help && command->verb == LT_VERB_LOAD)
+        command->topic = "load";
     if (command->front.help)
         command->verb = LT_VERB_HELP;
     else if (command->front.version)

@@ -54,10 +54,29 @@ static int check_path(struct lt_memory *memory, const char *word, bool reading, 
     return leat_fail(error, -EINVAL, "unknown kind of end \"%s:\"%s", scheme, hint);
 }
 
+/* Command lines can be read by everybody on the machine, and pipelines are shown in messages. The word itself is not.
+ */
+static int check_password(const char *word, struct leat_error *error) {
+    const char *place = strstr(word, "://");
+    if (!place)
+        return 0;
+    place += 3;
+    size_t length = strcspn(place, "/?#");
+    const char *at = memrchr(place, '@', length);
+    if (!at || !memchr(place, ':', (size_t)(at - place)))
+        return 0;
+    return leat_fail(error, -EINVAL,
+                     "%.*s: a password does not belong into a pipeline, where everybody can read it; "
+                     "\"leat help\" of that end says where it comes from",
+                     (int)(strstr(word, "://") - word), word);
+}
+
 int lt_part_source(struct lt_memory *memory, struct lt_part *part, const char *word, struct leat_error *error) {
     *part = (struct lt_part){.spelling = word, .target = word};
     part->source = lt_find_source(word, &part->target);
-    int result = !part->source || !*part->source->scheme ? check_path(memory, word, true, error) : 0;
+    int result = check_password(word, error);
+    if (result == 0 && (!part->source || !*part->source->scheme))
+        result = check_path(memory, word, true, error);
     if (result)
         return result;
     if (!part->source)
@@ -72,7 +91,9 @@ int lt_part_source(struct lt_memory *memory, struct lt_part *part, const char *w
 int lt_part_sink(struct lt_memory *memory, struct lt_part *part, const char *word, struct leat_error *error) {
     *part = (struct lt_part){.spelling = word, .target = word};
     part->sink = lt_find_sink(word, &part->target);
-    int result = !part->sink || !*part->sink->scheme ? check_path(memory, word, false, error) : 0;
+    int result = check_password(word, error);
+    if (result == 0 && (!part->sink || !*part->sink->scheme))
+        result = check_path(memory, word, false, error);
     if (result)
         return result;
     if (!part->sink)
@@ -196,6 +217,7 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
         return -EINVAL;
     plan->options = front->run;
     plan->from.forever = front->run.forever;
+    plan->from.workers = front->run.workers < UINT_MAX ? (unsigned)front->run.workers : UINT_MAX;
     if (front->run.dead) {
         struct lt_part part;
         if (lt_part_sink(memory, &part, front->run.dead, error)) {

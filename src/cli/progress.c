@@ -96,38 +96,78 @@ static void cut(char *text, size_t width) {
     *text = '\0';
 }
 
-void lt_progress_line(const struct lt_snapshot *from, const struct lt_snapshot *to, size_t width, char *text,
-                      size_t size) {
-    struct line line = {.text = text, .size = size};
+static void add_in(struct line *line, const struct lt_snapshot *from, const struct lt_snapshot *to) {
     const struct lt_counts *counts = &to->counts;
-    leat_time window = to->elapsed - from->elapsed;
-    add(&line, "%" PRIu64, counts->in);
+    add(line, "%" PRIu64, counts->in);
     if (to->total) {
         double share = (double)counts->in / (double)to->total;
-        add(&line, " of %" PRIu64 " (%.0f%%)", to->total, share > 1 ? 100 : 100 * share);
+        add(line, " of %" PRIu64 " (%.0f%%)", to->total, share > 1 ? 100 : 100 * share);
     }
-    add(&line, ", ");
-    add_rates(&line, counts->in - from->counts.in, counts->bytes_in - from->counts.bytes_in, window);
-    if (counts->failed)
-        add(&line, ", %" PRIu64 " failed", counts->failed);
+    add(line, " in, ");
+    add_rates(line, counts->in - from->counts.in, counts->bytes_in - from->counts.bytes_in,
+              to->elapsed - from->elapsed);
+}
+
+static void add_left(struct line *line, const struct lt_snapshot *to) {
+    const struct lt_counts *counts = &to->counts;
     if (to->total > counts->in && counts->in > 0 && to->elapsed > LEAT_SECOND) {
-        add(&line, ", ");
-        add_time(&line, seconds(to->elapsed) * (double)(to->total - counts->in) / (double)counts->in);
-        add(&line, " left");
+        add(line, ", ");
+        add_time(line, seconds(to->elapsed) * (double)(to->total - counts->in) / (double)counts->in);
+        add(line, " left");
     }
     if (to->stopping)
-        add(&line, ", stopping");
+        add(line, ", stopping");
+}
+
+static void add_parts(struct line *line, const struct lt_snapshot *from, const struct lt_snapshot *to) {
     struct lt_verdict verdict;
     lt_verdict(from, to, lt_processors(), &verdict);
     for (size_t i = 0; i < to->stage_count; i++) {
         int share;
         enum leat_state state = main_state(i < from->stage_count ? &from->stages[i] : NULL, &to->stages[i], &share);
         bool limits = verdict.kind != LT_LIMIT_NONE && verdict.stage == i;
-        add(&line, "%s%s%.*s %d%% %s", i ? " : " : " | ", limits ? "*" : "", LONGEST_NAME, to->stages[i].name, share,
+        add(line, "%s%s%.*s %d%% %s", i ? " : " : " | ", limits ? "*" : "", LONGEST_NAME, to->stages[i].name, share,
             state_names[state]);
     }
-    if (width)
-        cut(text, width);
+}
+
+void lt_progress_line(const struct lt_snapshot *from, const struct lt_snapshot *to, const char *note, size_t width,
+                      char *text, size_t size) {
+    struct line line = {.text = text, .size = size};
+    add_in(&line, from, to);
+    if (to->counts.failed)
+        add(&line, ", %" PRIu64 " failed", to->counts.failed);
+    if (*note)
+        add(&line, ", %s", note);
+    add_left(&line, to);
+    add_parts(&line, from, to);
+    cut(text, width);
+}
+
+static void add_counters(struct line *line, const char *name, const struct lt_counters *counters) {
+    for (size_t i = 0; i < counters->count; i++)
+        add(line, "%s%s %s %" PRIu64, i ? "," : "; ", i ? "" : name, counters->list[i].name, counters->list[i].value);
+}
+
+void lt_progress_stats(const struct lt_snapshot *from, const struct lt_snapshot *to, const char *note, char *text,
+                       size_t size) {
+    struct line line = {.text = text, .size = size};
+    const struct lt_counts *counts = &to->counts, *before = &from->counts;
+    add(&line, "%.0f s: ", seconds(to->elapsed));
+    add_in(&line, from, to);
+    add(&line, "; %" PRIu64 " delivered, ", counts->delivered);
+    add_rates(&line, counts->delivered - before->delivered, counts->bytes_out - before->bytes_out,
+              to->elapsed - from->elapsed);
+    add(&line, "; %" PRIu64 " failed, %" PRIu64 " unacked, %" PRIu64 " unconfirmed", counts->failed,
+        lt_progress_in_flight(counts), to->unconfirmed);
+    if (*note)
+        add(&line, "; %s", note);
+    if (to->stage_count) {
+        add_counters(&line, to->stages[0].name, &to->source_counters);
+        add_counters(&line, to->stages[to->stage_count - 1].name, &to->sink_counters);
+    }
+    add_left(&line, to);
+    add_parts(&line, from, to);
 }
 
 void lt_progress_last(const struct lt_snapshot *snapshot, const struct lt_run_options *options, char *text,
@@ -168,4 +208,20 @@ void lt_progress_table(FILE *file, const struct lt_snapshot *snapshot) {
                 unit * (double)stage->time[LEAT_WAITS_OUTSIDE], unit * (double)stage->time[LEAT_THROTTLED],
                 seconds(stage->cpu));
     }
+}
+
+static void print_counters(FILE *file, const char *name, const struct lt_counters *counters) {
+    if (!counters->count)
+        return;
+    fprintf(file, "leat: %s:", name);
+    for (size_t i = 0; i < counters->count; i++)
+        fprintf(file, "%s %s %" PRIu64, i ? "," : "", counters->list[i].name, counters->list[i].value);
+    fputc('\n', file);
+}
+
+void lt_progress_counters(FILE *file, const struct lt_snapshot *snapshot) {
+    if (!snapshot->stage_count)
+        return;
+    print_counters(file, snapshot->stages[0].name, &snapshot->source_counters);
+    print_counters(file, snapshot->stages[snapshot->stage_count - 1].name, &snapshot->sink_counters);
 }

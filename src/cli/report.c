@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * --report: the end of a run as one JSON object. It is written beside its place
- * and renamed, so that a reader sees the old report or the new one, never half.
- */
+/* --report: the end of a run as one JSON object. */
 #include "base/json.h"
 #include "cli/progress.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *outcome_name(enum lt_outcome outcome) {
     static const char *const names[] = {
@@ -35,7 +30,14 @@ static double seconds(leat_time duration) {
     return (double)duration / (double)LEAT_SECOND;
 }
 
-static void write_stage(FILE *file, const struct lt_stage_snapshot *stage) {
+static void write_counters(FILE *file, const struct lt_counters *counters) {
+    fputs(", \"counters\": {", file);
+    for (size_t i = 0; i < counters->count; i++)
+        fprintf(file, "%s\"%s\": %" PRIu64, i ? ", " : "", counters->list[i].name, counters->list[i].value);
+    fputc('}', file);
+}
+
+static void write_stage(FILE *file, const struct lt_stage_snapshot *stage, const struct lt_counters *counters) {
     static const char *const names[LEAT_STATES] = {
         [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
         [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
@@ -47,10 +49,19 @@ static void write_stage(FILE *file, const struct lt_stage_snapshot *stage) {
             stage->items, seconds(stage->cpu));
     for (int state = 0; state < LEAT_STATES; state++)
         fprintf(file, "%s\"%s\": %.6f", state ? ", " : "", names[state], seconds(stage->time[state]));
-    fputs("}}", file);
+    fputc('}', file);
+    if (counters && counters->count)
+        write_counters(file, counters);
+    fputc('}', file);
 }
 
-static void write_report(FILE *file, const struct lt_report *report, const struct lt_verdict *verdict, int code) {
+static const struct lt_counters *counters_of(const struct lt_snapshot *snapshot, size_t stage) {
+    if (stage == 0)
+        return &snapshot->source_counters;
+    return stage + 1 == snapshot->stage_count ? &snapshot->sink_counters : NULL;
+}
+
+void lt_progress_report(FILE *file, const struct lt_report *report, const struct lt_verdict *verdict, int code) {
     const struct lt_snapshot *last = &report->last;
     const struct lt_counts *counts = &last->counts;
     fputs("{\n  ", file);
@@ -71,28 +82,7 @@ static void write_report(FILE *file, const struct lt_report *report, const struc
     fprintf(file, ",\n  \"capacity\": %.3f, \"gain\": %.3f,\n  \"parts\": [", verdict->capacity, verdict->gain);
     for (size_t i = 0; i < last->stage_count; i++) {
         fputs(i ? ",\n" : "\n", file);
-        write_stage(file, &last->stages[i]);
+        write_stage(file, &last->stages[i], counters_of(last, i));
     }
     fputs("\n  ]\n}\n", file);
-}
-
-int lt_progress_report(const char *path, const struct lt_report *report, const struct lt_verdict *verdict, int code,
-                       struct leat_error *error) {
-    char *beside;
-    if (asprintf(&beside, "%s.%d.new", path, (int)getpid()) < 0)
-        return leat_fail(error, -ENOMEM, "%s: out of memory", path);
-    FILE *file = fopen(beside, "wxe");
-    int failed = file ? 0 : errno;
-    if (file) {
-        write_report(file, report, verdict, code);
-        failed = ferror(file) ? EIO : 0;
-        if (fclose(file) != 0)
-            failed = errno;
-        if (!failed && rename(beside, path) != 0)
-            failed = errno;
-        if (failed)
-            unlink(beside);
-    }
-    free(beside);
-    return failed ? leat_fail(error, -failed, "%s: %s", path, strerror(failed)) : 0;
 }

@@ -9,6 +9,7 @@
 #include "cli/run.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "cli/beside.h"
 #include "cli/progress.h"
 #include "cli/watch.h"
 
@@ -23,6 +24,7 @@ struct run {
     struct lt_pipeline *pipeline;
     struct lt_watch watch;
     struct lt_report report;
+    const struct lt_run_extra *extra;
 };
 
 /* Did the reader of our standard output go away? Then we go as quietly as others do. */
@@ -60,8 +62,10 @@ static void print_end(const struct run *run, const struct lt_verdict *verdict, i
         fprintf(stderr, "leat: %s\n", run->report.error.text);
     if (front->quiet || run->report.outcome == LT_NOT_STARTED)
         return;
-    if (front->verbose)
+    if (front->verbose) {
         lt_progress_table(stderr, &run->report.last);
+        lt_progress_counters(stderr, &run->report.last);
+    }
     char text[512];
     lt_progress_last(&run->report.last, &front->run, text, sizeof text);
     fprintf(stderr, "leat: %s\n", text);
@@ -71,17 +75,37 @@ static void print_end(const struct run *run, const struct lt_verdict *verdict, i
         fprintf(stderr, "leat: %s\n", verdict->text);
 }
 
+struct end {
+    const struct run *run;
+    const struct lt_verdict *verdict;
+    int code;
+};
+
+static void write_report(void *argument, FILE *file) {
+    const struct end *end = argument;
+    const struct lt_run_extra *extra = end->run->extra;
+    const struct lt_report *report = &end->run->report;
+    if (extra->write_report)
+        extra->write_report(extra->argument, file, end->run->command->front.report, report, end->verdict, end->code);
+    else
+        lt_progress_report(file, report, end->verdict, end->code);
+}
+
 /* Everything that is said and written after the run; returns the exit code. */
 static int finish(struct run *run) {
     static const struct lt_snapshot start;
+    const struct lt_run_extra *extra = run->extra;
+    const struct lt_front *front = &run->command->front;
     int code = exit_code(&run->command->plan, &run->report, run->watch.signal);
     struct lt_verdict verdict = {0};
     if (run->report.outcome != LT_NOT_STARTED)
         lt_verdict(&start, &run->report.last, lt_processors(), &verdict);
     print_end(run, &verdict, code);
+    if (extra->end)
+        code = extra->end(extra->argument, &run->report, &verdict, code, front->quiet);
     struct leat_error error;
-    const char *path = run->command->front.report;
-    if (path && lt_progress_report(path, &run->report, &verdict, code, &error)) {
+    struct end end = {run, &verdict, code};
+    if (front->report && lt_write_beside(front->report, write_report, &end, &error)) {
         fprintf(stderr, "leat: --report: %s\n", error.text);
         return code ? code : LT_EXIT_FAILED;
     }
@@ -101,17 +125,23 @@ static void leave(void *argument, const struct lt_report *report) {
 }
 
 int lt_run(struct lt_command *command) {
+    static const struct lt_run_extra none;
+    return lt_run_with(command, &none);
+}
+
+int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     sigset_t set;
     lt_watch_block(&set);
     struct leat_error error = {0};
     struct run *run = lt_memory_take(&command->memory, sizeof *run);
     run->command = command;
+    run->extra = extra;
     run->pipeline = lt_pipeline_new(&command->plan, &error);
     if (!run->pipeline) {
         fprintf(stderr, "leat: %s\n", error.text);
         return error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
     }
-    if (lt_watch_start(&run->watch, &set, &command->front, run->pipeline, &error)) {
+    if (lt_watch_start(&run->watch, &set, &command->front, extra, run->pipeline, &error)) {
         fprintf(stderr, "leat: %s\n", error.text);
         lt_pipeline_free(run->pipeline);
         return LT_EXIT_NOT_STARTED;

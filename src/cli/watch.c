@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "cli/progress.h"
+#include "cli/stats.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,6 +20,7 @@
 enum {
     FRAME_MILLISECONDS = 200,
     LONGEST_LINE = 4096,
+    LONGEST_NOTE = 128,
     STACK = 256 * 1024,
 };
 
@@ -55,9 +57,17 @@ static size_t columns_of(const char *text) {
     return columns;
 }
 
+static const char *note_of(const struct lt_watch *watch, char *text, size_t size) {
+    *text = '\0';
+    if (watch->extra->note)
+        watch->extra->note(watch->extra->argument, text, size);
+    return text;
+}
+
 static void show_line(struct lt_watch *watch) {
-    char line[LONGEST_LINE / 2], text[LONGEST_LINE];
-    lt_progress_line(&watch->before[0], &watch->now, terminal_width() - 1, line, sizeof line);
+    char note[LONGEST_NOTE], line[LONGEST_LINE / 2], text[LONGEST_LINE];
+    lt_progress_line(&watch->before[0], &watch->now, note_of(watch, note, sizeof note), terminal_width() - 1, line,
+                     sizeof line);
     size_t columns = columns_of(line);
     size_t padding = watch->plain && watch->shown > columns ? watch->shown - columns : 0;
     int length = snprintf(text, sizeof text, "\r%s%*s%s", line, (int)padding, "", watch->plain ? "" : "\033[K");
@@ -67,13 +77,25 @@ static void show_line(struct lt_watch *watch) {
 }
 
 static void print_stats(struct lt_watch *watch) {
-    char line[LONGEST_LINE / 2], text[LONGEST_LINE];
-    lt_progress_line(&watch->before[0], &watch->now, 0, line, sizeof line);
-    int length =
-        snprintf(text, sizeof text, "leat: %.0f s: %s\n", (double)watch->now.elapsed / (double)LEAT_SECOND, line);
+    char note[LONGEST_NOTE], line[LONGEST_LINE - 8], text[LONGEST_LINE];
+    lt_progress_stats(&watch->before[0], &watch->now, note_of(watch, note, sizeof note), line, sizeof line);
+    int length = snprintf(text, sizeof text, "leat: %s\n", line);
     lt_watch_clear(watch);
     if (length > 0)
-        say(text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
+        say(text, (size_t)length);
+}
+
+static void print_json(struct lt_watch *watch) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    if (!file)
+        return;
+    lt_stats_json(file, &watch->before[0], &watch->now);
+    lt_watch_clear(watch);
+    if (fclose(file) == 0)
+        say(text, size);
+    free(text);
 }
 
 /* Rates are taken over one to two seconds: long enough to be steady, short enough to be news. */
@@ -85,6 +107,8 @@ static void look(struct lt_watch *watch) {
         return;
     if (watch->front->stats && !watch->front->quiet)
         print_stats(watch);
+    if (watch->front->stats_json)
+        print_json(watch);
     watch->before[0] = watch->before[1];
     watch->before[1] = watch->now;
 }
@@ -145,7 +169,7 @@ void lt_watch_block(sigset_t *set) {
 
 static void *work(void *argument) {
     struct lt_watch *watch = argument;
-    bool frames = watch->progress || watch->front->stats;
+    bool frames = watch->progress || watch->front->stats || watch->front->stats_json;
     for (;;) {
         struct pollfd wait[] = {{.fd = watch->end, .events = POLLIN}, {.fd = watch->signals, .events = POLLIN}};
         int ready = poll(wait, 2, frames ? FRAME_MILLISECONDS : -1);
@@ -180,10 +204,11 @@ static int start_thread(struct lt_watch *watch) {
 }
 
 int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_front *front,
-                   struct lt_pipeline *pipeline, struct leat_error *error) {
+                   const struct lt_run_extra *extra, struct lt_pipeline *pipeline, struct leat_error *error) {
     const char *term = getenv("TERM");
     *watch = (struct lt_watch){
         .front = front,
+        .extra = extra,
         .pipeline = pipeline,
         .progress = wants_progress(front),
         .plain = !isatty(STDERR_FILENO) || !term || strcmp(term, "dumb") == 0,
@@ -206,6 +231,10 @@ void lt_watch_end(struct lt_watch *watch) {
         continue;
     pthread_join(watch->thread, NULL);
     lt_watch_clear(watch);
+    if (watch->front->stats_json) {
+        lt_pipeline_snapshot(watch->pipeline, &watch->now);
+        print_json(watch);
+    }
     close(watch->signals);
     close(watch->end);
 }

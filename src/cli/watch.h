@@ -10,13 +10,14 @@
 #define LEAT_CLI_WATCH_H
 
 #include "cli/options.h"
-#include "pipeline/run.h"
+#include "cli/run.h"
 
 #include <pthread.h>
 #include <signal.h>
 
 struct lt_watch {
     const struct lt_front *front;
+    const struct lt_run_extra *extra;
     struct lt_pipeline *pipeline;
     pthread_t thread;
     int signals, end; /* file descriptors: signalfd, eventfd */
@@ -34,7 +35,7 @@ void lt_watch_block(sigset_t *set);
 
 /** 0 or a negative errno value. */
 int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_front *front,
-                   struct lt_pipeline *pipeline, struct leat_error *error);
+                   const struct lt_run_extra *extra, struct lt_pipeline *pipeline, struct leat_error *error);
 
 /** Join the thread and clear the progress line; then `watch->signal` tells whether one came. */
 void lt_watch_end(struct lt_watch *watch);

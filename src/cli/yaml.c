@@ -9,6 +9,7 @@
 #include "cli/suggest.h"
 #include "cli/value.h"
 #include "cli/yaml.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -67,8 +68,10 @@ static const char *expand(struct reader *reader, const yaml_node_t *node) {
     }
     const char *original = lt_memory_copy(&command->memory, text_of(node), node->data.scalar.length);
     const char *expanded = lt_expand(&command->memory, original, &why);
-    if (!expanded)
+    if (!expanded) {
         fail_at(reader, node, "%s", why.text);
+        reader->error->code = why.code;
+    }
     if (expanded && expanded != original)
         remember(command, expanded, original);
     return expanded;
@@ -76,31 +79,39 @@ static const char *expand(struct reader *reader, const yaml_node_t *node) {
 
 /* ------------------------------------------------------------------- --set */
 
-static int set_fail(struct reader *reader, const char *path, const char *reason) {
-    return leat_fail(reader->error, -EINVAL, "%s: --set %s: %s", reader->command->file, path, reason);
+static int set_fail(struct reader *reader, const char *path, int code) {
+    const char *reason = code == -ENOMEM   ? "out of memory"
+                         : code == -ENOENT ? "the file has no such place"
+                         : code == -EILSEQ ? "it is not UTF-8"
+                                           : "it reads PATH=VALUE, as in options.workers=8";
+    return leat_fail(reader->error, code == -ENOMEM ? code : -EINVAL, "%s: --set %s: %s", reader->command->file, path,
+                     reason);
 }
 
-/* The place in `parent` that `key` names, made when it is a new key of a mapping. NULL: there is none. */
-static yaml_node_item_t *set_place(struct reader *reader, int parent, const char *key) {
+/* The place in `parent` that `key` names, made when it is a new key of a mapping. 0, -ENOENT or -ENOMEM. */
+static int set_place(struct reader *reader, int parent, const char *key, yaml_node_item_t **place) {
     yaml_node_t *node = node_at(reader, parent);
     if (node->type == YAML_SEQUENCE_NODE) {
         char *end;
         unsigned long index = strtoul(key, &end, 10);
         size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-        return *key && !*end && index < count ? node->data.sequence.items.start + index : NULL;
+        *place = node->data.sequence.items.start + index;
+        return *key && !*end && index < count ? 0 : -ENOENT;
     }
     if (node->type != YAML_MAPPING_NODE)
-        return NULL;
+        return -ENOENT;
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         const yaml_node_t *name = node_at(reader, pair->key);
+        *place = &pair->value;
         if (name->type == YAML_SCALAR_NODE && strcmp(text_of(name), key) == 0)
-            return &pair->value;
+            return 0;
     }
     int name = yaml_document_add_scalar(reader->document, NULL, (const yaml_char_t *)key, -1, YAML_ANY_SCALAR_STYLE);
     int value = yaml_document_add_mapping(reader->document, NULL, YAML_ANY_MAPPING_STYLE);
     if (!name || !value || !yaml_document_append_mapping_pair(reader->document, parent, name, value))
-        return NULL;
-    return &node_at(reader, parent)->data.mapping.pairs.top[-1].value;
+        return -ENOMEM;
+    *place = &node_at(reader, parent)->data.mapping.pairs.top[-1].value;
+    return 0;
 }
 
 /* One "a.b.0=value". */
@@ -108,15 +119,18 @@ static int set_one(struct reader *reader, const char *text) {
     struct lt_memory *memory = &reader->command->memory;
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
-        return set_fail(reader, text, "it reads PATH=VALUE, as in options.workers=8");
+        return set_fail(reader, text, -EINVAL);
+    if (lt_utf8_prefix(text, strlen(text)) < strlen(text))
+        return set_fail(reader, text, -EILSEQ);
     const char *path = lt_memory_copy(memory, text, (size_t)(equals - text));
     int parent = 1;
     for (const char *key = path;; key = strchr(key, '.') + 1) {
         const char *end = strchrnul(key, '.');
         const char *name = lt_memory_copy(memory, key, (size_t)(end - key));
-        yaml_node_item_t *place = set_place(reader, parent, name);
-        if (!place)
-            return set_fail(reader, path, "the file has no such place");
+        yaml_node_item_t *place;
+        int code = set_place(reader, parent, name, &place);
+        if (code)
+            return set_fail(reader, path, code);
         if (*end) {
             parent = *place;
             continue;
@@ -124,7 +138,7 @@ static int set_one(struct reader *reader, const char *text) {
         int value = yaml_document_add_scalar(reader->document, NULL, (const yaml_char_t *)(equals + 1), -1,
                                              YAML_ANY_SCALAR_STYLE);
         if (!value)
-            return set_fail(reader, path, "the value is not UTF-8, or memory is short");
+            return set_fail(reader, path, -ENOMEM);
         *place = value;
         return 0;
     }
@@ -401,7 +415,7 @@ static int read_document(struct lt_command *command, yaml_document_t *document, 
 }
 
 static int syntax_error(const struct lt_command *command, const yaml_parser_t *parser, struct leat_error *error) {
-    if (parser->error == YAML_MEMORY_ERROR)
+    if (!parser->problem) /* when memory is short it does not always say so */
         return leat_fail(error, -ENOMEM, "%s: out of memory", command->file);
     if (parser->error == YAML_READER_ERROR)
         return leat_fail(error, -EINVAL, "%s: %s at byte %zu", command->file, parser->problem, parser->problem_offset);

@@ -62,6 +62,8 @@ static bool set(const struct leat_option *option, void *settings, const char *va
         return value && lt_number_whole(value, 1000, place);
     case LEAT_OPTION_SIZE:
         return value && lt_number_whole(value, 1024, place);
+    case LEAT_OPTION_DURATION:
+        return value && lt_number_duration(value, place);
     case LEAT_OPTION_RATE:
         return value && lt_number_rate(value, place);
     default:

@@ -115,7 +115,8 @@ static int parse_operand(struct test *test, const char *operand, struct leat_err
         return leat_fail(error, -EINVAL, "\"%s\": \"%s\" at byte %zu is not a number", test->word, operand, at);
     struct leat_error why;
     if (test->operation == MATCHES && lt_regex_open(&test->regex, test->operand, false, NULL, &why))
-        return leat_fail(error, -EINVAL, "\"%s\": in the regular expression at byte %zu: %s", test->word, at, why.text);
+        return leat_fail(error, why.code, "\"%s\": in the regular expression at byte %zu: %s", test->word, at,
+                         why.text);
     return 0;
 }
 

@@ -86,7 +86,7 @@ static int open_walk(struct dir *dir, const struct settings *settings, struct le
     if (settings->type && (strlen(settings->type) != 1 || !strchr("fdl", settings->type[0])))
         return leat_fail(error, -EINVAL, "type \"%s\" is not one of f, d and l", settings->type);
     if (settings->glob && !(dir->glob = lt_glob_new(settings->glob, error)))
-        return -EINVAL;
+        return error->code;
     struct opening opening = {dir, settings, error};
     int code = leat_block(begin_walk, &opening);
     if (code && !error->text[0])

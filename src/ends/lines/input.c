@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 enum { RAW_SIZE = 256 << 10, MAGIC = 4, FRAME_START = 5 };
 
@@ -189,7 +190,9 @@ static ptrdiff_t unpack_zstd(struct lt_input *input, char *room, size_t size) {
     size_t result = ZSTD_decompressStream(input->zstd, &out, &in);
     input->begin += in.pos;
     input->more = out.pos == out.size;
-    if (ZSTD_isError(result))
+    if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation)
+        input->broken = leat_fail(&input->why, -ENOMEM, "%s: out of memory for unpacking", input->name);
+    else if (ZSTD_isError(result))
         input->broken = fail_packed(input, ZSTD_getErrorName(result));
     else if (in.pos || out.pos)
         input->inside = result != 0;

@@ -173,12 +173,16 @@ static int end_last_line(const struct lines *lines) {
     char last = lines->delimiter;
     if (fstat(lines->fd, &status) < 0)
         return -errno;
-    int reader = status.st_size > 0 ? open(lines->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) : -1;
-    if (reader >= 0 && pread(reader, &last, 1, status.st_size - 1) < 0)
-        last = lines->delimiter;
-    if (reader >= 0)
-        close(reader);
+    if (status.st_size == 0)
+        return 0;
+    int reader = open(lines->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (reader < 0)
+        return errno == EACCES ? 0 : -errno; /* we may write here, but not look */
+    int code = pread(reader, &last, 1, status.st_size - 1) < 0 ? -errno : 0;
+    close(reader);
     size_t written;
+    if (code)
+        return code;
     return last == lines->delimiter ? 0 : write_all(lines->fd, &lines->delimiter, 1, &written);
 }
 

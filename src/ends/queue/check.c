@@ -139,7 +139,7 @@ static int check_one_head(const struct head *head, uint64_t page_size, const cha
 static int read_heads_once(int fd, const char *path, struct head heads[2], struct leat_error *error) {
     struct stat status;
     if (fstat(fd, &status) < 0)
-        return leat_fail(error, -errno, "queue:%s: %s", path, strerrordesc_np(errno));
+        return leat_fail(error, -errno, "queue:%s: cannot look at the file: %s", path, strerrordesc_np(errno));
     if (status.st_size == 0)
         return -ENODATA;
     int result = read_at(fd, &heads[0], sizeof heads[0], 0);

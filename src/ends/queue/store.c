@@ -250,7 +250,7 @@ static int open_file(const char *path, enum lt_store_mode mode, int *fd, struct 
     if (*fd < 0)
         return leat_fail(error, -errno, "queue:%s: cannot open the file: %s", path, strerrordesc_np(errno));
     if (fstat(*fd, status) < 0)
-        return leat_fail(error, -errno, "queue:%s: %s", path, strerrordesc_np(errno));
+        return leat_fail(error, -errno, "queue:%s: cannot look at the file: %s", path, strerrordesc_np(errno));
     if (!S_ISREG(status->st_mode))
         return leat_fail(error, S_ISDIR(status->st_mode) ? -EISDIR : -EMEDIUMTYPE,
                          "queue:%s: this is %s, not a queue file", path,
@@ -261,7 +261,7 @@ static int open_file(const char *path, enum lt_store_mode mode, int *fd, struct 
 }
 
 /* A new file is there after a power failure only when its directory is on disk. */
-static void sync_directory(const char *path) {
+static int sync_directory(const char *path) {
     const char *slash = strrchr(path, '/');
     char directory[PATH_MAX] = ".";
     if (slash && (size_t)(slash - path) + 1 < sizeof directory) {
@@ -270,9 +270,10 @@ static void sync_directory(const char *path) {
     }
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return;
-    fsync(fd);
+        return errno == EACCES ? 0 : errno; /* one may write into a directory that one cannot read */
+    int result = fsync(fd) < 0 && errno != EINVAL ? errno : 0;
     close(fd);
+    return result;
 }
 
 struct verification {
@@ -367,7 +368,28 @@ static int make_lock_file(const struct lt_store *store, struct leat_error *error
     return 0; /* not every kind of file system can */
 }
 
-static int start_environment(struct lt_store *store, struct leat_error *error) {
+/* One byte before the leases of queue.c. */
+#define MAKING (((off_t)1 << 62) - 1)
+
+static void lock_making(int fd, short type) {
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = MAKING, .l_len = 1};
+    fcntl(fd, F_OFD_SETLKW, &lock);
+}
+
+/*
+ * What a full disk took of a new file's head is taken back, or the file would be none for ever. Others that make the
+ * same file wait meanwhile.
+ */
+static int make_environment(struct lt_store *store, unsigned flags) {
+    lock_making(store->fd, F_WRLCK);
+    int result = mdb_env_open(store->environment, store->path, flags, 0666);
+    if (result != 0 && lt_queue_check_head(store->fd, store->path, NULL) < 0 && ftruncate(store->fd, 0) < 0)
+        result = errno;
+    lock_making(store->fd, F_UNLCK);
+    return result;
+}
+
+static int start_environment(struct lt_store *store, bool is_new, struct leat_error *error) {
     /* LMDB allocates what a transaction writes and frees it at the commit. malloc would give those megabytes back to
      * the system each time, and touching them anew costs more than the write. For the whole process, there is no other
      * way. */
@@ -383,7 +405,7 @@ static int start_environment(struct lt_store *store, struct leat_error *error) {
     mdb_env_set_maxdbs(store->environment, MAX_TABLES);
     mdb_env_set_mapsize(store->environment, FIRST_MAP);
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (store->read_only ? MDB_RDONLY : 0);
-    result = mdb_env_open(store->environment, store->path, flags, 0666);
+    result = is_new ? make_environment(store, flags) : mdb_env_open(store->environment, store->path, flags, 0666);
     if (result == MDB_INVALID || result == MDB_VERSION_MISMATCH)
         return leat_fail(error, -EMEDIUMTYPE, "queue:%s: %s-lock belongs to another program or version", store->path,
                          store->path);
@@ -419,14 +441,16 @@ static int start_store(struct lt_store **opened, const char *path, int fd, const
     store->inode = status->st_ino;
     store->read_only = read_only;
     store->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    int result = store->fd < 0 ? leat_fail(error, -errno, "queue:%s: %s", path, strerrordesc_np(errno))
-                               : start_environment(store, error);
+    int result = store->fd < 0 ? leat_fail(error, -errno, "queue:%s: cannot open the file again: %s", path,
+                                           strerrordesc_np(errno))
+                               : start_environment(store, status->st_size == 0, error);
+    int unsynced = result == 0 && status->st_size == 0 ? sync_directory(path) : 0;
+    if (unsynced)
+        result = lt_store_fail(store, unsynced, "put its name on the disk", error);
     if (result < 0) {
         free_store(store);
         return result;
     }
-    if (status->st_size == 0)
-        sync_directory(path);
     store->next = open_stores.first;
     open_stores.first = store;
     *opened = store;

@@ -36,6 +36,8 @@ static pcre2_code *compile(struct leat_bytes pattern, bool unicode, enum lt_rege
 
 static int wrong(struct leat_bytes pattern, int code, size_t offset, struct leat_error *error) {
     char reason[160];
+    if (code == PCRE2_ERROR_HEAP_FAILED)
+        return leat_fail(error, -ENOMEM, "out of memory");
     lt_regex_reason(code, reason, sizeof reason);
     return leat_fail(error, -EINVAL, "%s at offset %zu: %.*s", reason, offset, (int)pattern.size, pattern.data);
 }

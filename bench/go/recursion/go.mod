@@ -1,0 +1,3 @@
+module leat/bench/recursion
+
+go 1.18

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/stats.h"
+#include "base/json.h"
+#include "base/os.h"
+#include "cli/progress.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static double seconds(leat_time duration) {
+    return (double)duration / (double)LEAT_SECOND;
+}
+
+static double rate(uint64_t from, uint64_t to, leat_time time) {
+    return time > 0 ? (double)(to - from) / seconds(time) : 0;
+}
+
+static void write_string(FILE *file, const char *text) {
+    size_t size = strlen(text);
+    char *room = malloc(lt_json_encoded_room(size));
+    if (room)
+        fwrite(room, 1, lt_json_encode((struct leat_bytes){text, size}, room), file);
+    else
+        fputs("null", file);
+    free(room);
+}
+
+static void write_counters(FILE *file, const char *name, const struct lt_counters *counters) {
+    fprintf(file, ",\"%s\":{", name);
+    for (size_t i = 0; i < counters->count; i++)
+        fprintf(file, "%s\"%s\":%" PRIu64, i ? "," : "", counters->list[i].name, counters->list[i].value);
+    fputc('}', file);
+}
+
+/* Shares of the workers' time since `from`; what they did before does not count. */
+static void write_part(FILE *file, const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to) {
+    static const char *const names[LEAT_STATES] = {
+        [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
+        [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
+        [LEAT_THROTTLED] = "throttled",
+    };
+    leat_time times[LEAT_STATES], all = 0;
+    for (int state = 0; state < LEAT_STATES; state++) {
+        times[state] = to->time[state] - (from ? from->time[state] : 0);
+        if (times[state] < 0)
+            times[state] = 0;
+        all += times[state];
+    }
+    fputs("{\"name\":", file);
+    write_string(file, to->name);
+    fprintf(file, ",\"workers\":%u,\"items\":%" PRIu64 ",\"queued\":%zu", to->workers, to->items, to->queued);
+    for (int state = 0; state < LEAT_STATES; state++)
+        fprintf(file, ",\"%s\":%.3f", names[state], all > 0 ? (double)times[state] / (double)all : 0);
+    fputc('}', file);
+}
+
+static void write_parts(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
+    fputs(",\"parts\":[", file);
+    for (size_t i = 0; i < to->stage_count; i++) {
+        if (i)
+            fputc(',', file);
+        write_part(file, i < from->stage_count ? &from->stages[i] : NULL, &to->stages[i]);
+    }
+    fputc(']', file);
+}
+
+void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
+    const struct lt_counts *before = &from->counts, *now = &to->counts;
+    leat_time window = to->elapsed - from->elapsed;
+    struct lt_verdict verdict;
+    lt_verdict(from, to, lt_processors(), &verdict);
+    fprintf(file,
+            "{\"seconds\":%.3f,\"in\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"filtered\":%" PRIu64
+            ",\"failed\":%" PRIu64 ",\"returned\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64,
+            seconds(to->elapsed), now->in, now->delivered, now->filtered, now->failed, now->returned, now->bytes_in,
+            now->bytes_out);
+    fprintf(file, ",\"in_rate\":%.3f,\"delivered_rate\":%.3f", rate(before->in, now->in, window),
+            rate(before->delivered, now->delivered, window));
+    fprintf(file, ",\"unacked\":%" PRIu64 ",\"unconfirmed\":%" PRIu64 ",\"total\":%" PRIu64 ",\"stopping\":%s",
+            lt_progress_in_flight(now), to->unconfirmed, to->total, to->stopping ? "true" : "false");
+    write_counters(file, "source", &to->source_counters);
+    write_counters(file, "sink", &to->sink_counters);
+    write_parts(file, from, to);
+    fputs(",\"bottleneck\":", file);
+    write_string(file, verdict.text);
+    fputs("}\n", file);
+}

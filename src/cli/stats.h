@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/** --stats-json: a run at one moment as one line of JSON. docs/manual.md lists the members. */
+#ifndef LEAT_CLI_STATS_H
+#define LEAT_CLI_STATS_H
+
+#include "pipeline/run.h"
+
+#include <stdio.h>
+
+/** Rates and shares are those since `from`. The line ends with a newline. */
+void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to);
+
+#endif
