@@ -160,7 +160,7 @@ def backtrace_of_parked(task):
 
 
 def backtrace_of_running(worker):
-    wanted = int(worker["thread"]).to_bytes(8, "little")
+    wanted = int(worker["thread"]["real"]).to_bytes(8, "little")
     before = gdb.selected_thread()
     for thread in gdb.selected_inferior().threads():
         try:

@@ -38,6 +38,15 @@ static const struct leat_option end_options[] = {
     {0},
 };
 
+/* Without names that load has as well. */
+static const struct leat_option sink_options[] = {
+    {"follow", 'f', LEAT_OPTION_FLAG, offsetof(struct end_settings, follow), NULL, NULL, "Follow."},
+    {"count", 'c', LEAT_OPTION_COUNT, offsetof(struct end_settings, count), "N", "10", "Count."},
+    {"lease", 0, LEAT_OPTION_DURATION, offsetof(struct end_settings, lease), "TIME", "30s", "Lease."},
+    {"also", 0, LEAT_OPTION_LIST, offsetof(struct end_settings, also), "PATH", NULL, "Also."},
+    {0},
+};
+
 struct match_settings {
     const char *field, *on;
     bool all;
@@ -57,7 +66,7 @@ static const struct leat_source_type gen_source = {.scheme = "gen", .syntax = "g
 static const struct leat_sink_type path_sink = {.scheme = "", .syntax = "PATH", .summary = "Lines."};
 static const struct leat_sink_type null_sink = {.scheme = "null", .syntax = "null:"};
 static const struct leat_sink_type queue_sink = {
-    .scheme = "queue", .syntax = "queue:FILE", .options = end_options, .settings_size = sizeof(struct end_settings)};
+    .scheme = "queue", .syntax = "queue:FILE", .options = sink_options, .settings_size = sizeof(struct end_settings)};
 static const struct leat_stage_type match_stage = {
     .name = "match", .syntax = "match", .options = match_options, .settings_size = sizeof(struct match_settings)};
 static const struct leat_stage_type where_stage = {.name = "where", .syntax = "where"};

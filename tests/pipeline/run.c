@@ -27,6 +27,20 @@ static void expect(const struct lt_report *report, uint64_t total) {
     assert_int_equal(report->last.counts.delivered, total - failed - filtered);
 }
 
+/** What the ends counted is in the last snapshot, although they are closed. */
+static void check_counters(const struct lt_snapshot *last, const struct world *world) {
+    const struct lt_counters *source = &last->source_counters, *sink = &last->sink_counters;
+    assert_int_equal(source->count, 1);
+    assert_string_equal(source->list[0].name, "reads");
+    assert_int_equal(source->list[0].value, world->reads);
+    assert_false(source->list[0].level);
+    assert_int_equal(sink->count, 2);
+    assert_string_equal(sink->list[0].name, "writes");
+    assert_int_equal(sink->list[0].value, world->writes);
+    assert_string_equal(sink->list[1].name, "held");
+    assert_true(sink->list[1].level);
+}
+
 static void every_item_once(void **state) {
     (void)state;
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
@@ -44,6 +58,7 @@ static void every_item_once(void **state) {
         assert_string_equal(report.last.stages[1].name, "seventh+fifth");
         assert_int_equal(report.last.stages[1].workers, 3);
         assert_int_equal(report.last.total, world.total);
+        check_counters(&report.last, &world);
         world_close(&world);
     }
 }
@@ -133,20 +148,72 @@ static void pools_of_their_own(void **state) {
     world_close(&world);
 }
 
+static void *drop_when_all_work(void *argument) {
+    struct world *world = argument;
+    while (lt_load(&world->stage_calls, acquire) < 50)
+        leat_sleep(LEAT_MILLISECOND);
+    lt_pipeline_stop(world->pipeline, LT_STOP_DROP);
+    return NULL;
+}
+
 /* 60 items that each take long keep 50 workers at work: no worker may be given two while others have none. */
 static void few_slow_items_use_all_workers(void **state) {
     struct world world;
     struct lt_report report;
+    struct leat_error error;
+    pthread_t thread;
     (void)state;
     world_open(&world, 60);
     world.plan.options.workers = 50;
     world_stage(&world, &stage_patient, 0);
     world.waits_at_end = true;
-    world.plan.options.deadline = 300 * LEAT_MILLISECOND;
-    world_run(&world, &report);
+    world.pipeline = lt_pipeline_new(&world.plan, &error);
+    assert_int_equal(pthread_create(&thread, NULL, drop_when_all_work, &world), 0);
+    lt_pipeline_run(world.pipeline, &report);
+    pthread_join(thread, NULL);
     assert_int_equal(world.workers_seen, 50);
-    assert_int_equal(report.outcome, LT_LATE);
-    assert_int_equal(report.last.counts.returned, 60);
+    assert_int_equal(report.outcome, LT_STOPPED);
+    assert_int_equal(report.last.counts.returned, report.last.counts.in);
+    assert_true(report.last.counts.in >= 50);
+    world_close(&world);
+}
+
+/* Each item waits until all are in the stage: ends only if there is a worker for each, whatever the stage says of it.
+ */
+static void a_worker_for_each_item(void **state) {
+    (void)state;
+    for (int keep = 0; keep < 2; keep++) {
+        struct world world;
+        struct lt_report report;
+        world_open(&world, 300);
+        leat_wg_add(&world.meeting, (int)world.total);
+        world.plan.options.workers = 65536;
+        world.plan.options.keep_order = keep;
+        world_stage(&world, &stage_seventh, 2);
+        world_stage(&world, &stage_meets_all, 0);
+        world.plan.options.errors = "/dev/null";
+        world.plan.options.batch_items = 1;
+        world_run(&world, &report);
+        assert_int_equal(report.outcome, LT_FINISHED);
+        assert_true(world.workers_seen >= world.total);
+        world_close(&world);
+    }
+}
+
+/* A stage that never waits keeps as many workers busy as there are processors: what is beyond is not even opened. */
+static void no_worker_without_use(void **state) {
+    struct world world;
+    struct lt_report report;
+    (void)state;
+    world_open(&world, 50000);
+    world.plan.options.workers = 65536;
+    world.plan.options.batch_items = 4;
+    world_stage(&world, &stage_fifth, 0);
+    world_run(&world, &report);
+    assert_int_equal(report.outcome, LT_FINISHED);
+    assert_int_equal(report.last.stages[1].workers, 65536);
+    assert_true(world.workers_opened < 1000);
+    assert_true(world.most_in_flight < 3000);
     world_close(&world);
 }
 
@@ -246,6 +313,8 @@ int main(void) {
         cmocka_unit_test(order_is_lost_without_asking),
         cmocka_unit_test(pools_of_their_own),
         cmocka_unit_test(few_slow_items_use_all_workers),
+        cmocka_unit_test(a_worker_for_each_item),
+        cmocka_unit_test(no_worker_without_use),
         cmocka_unit_test(batches_are_bounded),
         cmocka_unit_test(giant_items_pass),
         cmocka_unit_test(sink_refuses_items),

@@ -117,6 +117,12 @@ static uint64_t total_of_source(void *opened) {
     return ((struct source *)opened)->world->total;
 }
 
+static size_t count_reads(void *opened, struct leat_counter *counters) {
+    struct world *world = ((struct source *)opened)->world;
+    counters[0] = (struct leat_counter){.name = "reads", .value = lt_load(&world->reads, relaxed)};
+    return 1;
+}
+
 static void close_source(void *opened) {
     lt_fetch_add(&((struct source *)opened)->world->closed, 1, relaxed);
     free(opened);
@@ -128,6 +134,29 @@ const struct leat_source_type world_source = {
     .read = read_source,
     .finish = finish_source,
     .total = total_of_source,
+    .counters = count_reads,
+    .close = close_source,
+};
+
+static int read_last(void *opened, struct leat_batch *batch, struct leat_error *error) {
+    struct source *source = opened;
+    if (!leat_cancelled())
+        return read_source(opened, batch, error);
+    if (source->next > source->world->total || !add_item(source, batch))
+        return -ECANCELED;
+    source->world->last_words++;
+    leat_item_fail(batch, &batch->items[0], -EINTR, "the rest is missing");
+    lt_fetch_add(&source->world->in_flight, 1, relaxed);
+    lt_fetch_add(&source->world->bytes_in_flight, batch->bytes, relaxed);
+    return -ECANCELED;
+}
+
+const struct leat_source_type world_last_source = {
+    .scheme = "world",
+    .last_read = true,
+    .open = open_source,
+    .read = read_last,
+    .finish = finish_source,
     .close = close_source,
 };
 
@@ -145,6 +174,7 @@ static int open_worker(void *stage, void **worker, struct leat_error *error) {
     (void)error;
     *worker = calloc(1, sizeof(uint64_t));
     lt_fetch_add(&((struct world *)stage)->opened, 1, relaxed);
+    lt_fetch_add(&((struct world *)stage)->workers_opened, 1, relaxed);
     return 0;
 }
 
@@ -205,9 +235,26 @@ static int patient(void *stage, void *worker, struct leat_batch *batch, struct l
     return code;
 }
 
+/* Says nothing of its waiting. */
+static int meets_all(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error) {
+    struct world *world = stage;
+    (void)error;
+    enter(world, worker);
+    CHECK(world, batch->count == 1);
+    leat_wg_done(&world->meeting);
+    return leat_wg_wait(&world->meeting);
+}
+
+static bool is_stopping(struct world *world) {
+    struct lt_snapshot snapshot;
+    lt_pipeline_snapshot(world->pipeline, &snapshot);
+    return snapshot.stopping;
+}
+
 static int broken(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error) {
     (void)batch;
     enter(stage, worker);
+    lt_fetch_add(&((struct world *)stage)->calls_after_break, is_stopping(stage), relaxed);
     if (lt_fetch_add(&((struct world *)stage)->broken_calls, 1, relaxed) + 1 == 10)
         return leat_fail(error, -EPROTO, "the child has gone");
     return 0;
@@ -234,6 +281,7 @@ STAGE(seventh);
 STAGE(fifth);
 STAGE(nap);
 STAGE(patient);
+STAGE(meets_all);
 STAGE(broken);
 STAGE(stuck);
 
@@ -348,11 +396,19 @@ static void close_sink(void *sink) {
     world->later = NULL;
 }
 
+static size_t count_writes(void *sink, struct leat_counter *counters) {
+    struct world *world = sink;
+    counters[0] = (struct leat_counter){.name = "writes", .value = lt_load(&world->writes, relaxed)};
+    counters[1] = (struct leat_counter){.name = "held", .value = lt_load(&world->in_flight, relaxed), .level = true};
+    return 2;
+}
+
 const struct leat_sink_type world_sink = {
     .scheme = "world",
     .open = open_sink,
     .write = write_sink,
     .flush = flush_sink,
+    .counters = count_writes,
     .close = close_sink,
 };
 
@@ -398,9 +454,9 @@ static int open_shut(void **opened, const struct leat_segment *segment, struct l
     return leat_fail(error, -ENOENT, "it is not there");
 }
 
-static int open_third_worker(void *stage, void **worker, struct leat_error *error) {
+static int open_or_shut_worker(void *stage, void **worker, struct leat_error *error) {
     struct world *world = stage;
-    if (lt_fetch_add(&world->workers_seen, 1, relaxed) == 2)
+    if (lt_fetch_add(&world->shut_tried, 1, relaxed) + 1 >= world->shut_worker)
         return leat_fail(error, -EMFILE, "no more children");
     return open_worker(stage, worker, error);
 }
@@ -411,8 +467,8 @@ const struct leat_stage_type shut_stage = {.name = "shut", .open = open_shut, .p
 const struct leat_stage_type shut_worker_stage = {
     .name = "shut",
     .open = open_stage,
-    .open_worker = open_third_worker,
-    .process = fifth,
+    .open_worker = open_or_shut_worker,
+    .process = nap,
     .close_worker = close_worker,
     .close = close_stage,
 };
@@ -481,6 +537,8 @@ void world_run(struct world *world, struct lt_report *report) {
     struct leat_error error;
     world->pipeline = lt_pipeline_new(&world->plan, &error);
     assert_non_null(world->pipeline);
+    if (world->on_stuck)
+        lt_pipeline_on_stuck(world->pipeline, world->on_stuck, world);
     lt_pipeline_run(world->pipeline, report);
     check_book(world, &report->last.counts);
     assert_int_equal(world->in_flight, 0);

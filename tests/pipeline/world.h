@@ -35,38 +35,46 @@ struct world {
     size_t body; /* bytes of an item; 0: a short text */
     char fill;   /* what it is filled up with; 0: x */
     struct lt_pipeline *pipeline;
+    lt_leave *on_stuck; /* NULL: as the program does */
     /* sink */
     enum confirm confirm;
     uint64_t write_error_at; /* 0: never; the call of write that fails */
     uint64_t refuse_every;   /* 0: never; these items it fails */
+    uint64_t shut_worker;    /* of shut_worker_stage: the number of the worker that cannot be opened, from 1 */
     leat_time write_time;
     bool sink_stuck;
+    uint64_t last_words;
     int dead_error;
     /* the book */
     struct book *book;
     _Atomic uint64_t wrong, next_expected, in_flight, most_in_flight, bytes_in_flight, most_bytes_in_flight;
-    _Atomic uint64_t stage_calls, workers_seen, broken_calls, out_of_order, opened, closed, reads, writes;
+    _Atomic uint64_t calls_after_break, stage_calls, workers_seen, workers_opened, shut_tried, broken_calls,
+        out_of_order, opened, closed, reads, writes;
     /* the sink's confirmer */
     struct leat_scope *scope;
     struct leat_chan *later;
     struct leat_wg open_batches;
+    struct leat_wg meeting; /* of meets_all: those who are still missing */
     pthread_t thread;
     /* the plan */
     struct lt_plan plan;
     struct lt_planned_stage stages[MOST_STAGES];
 };
 
-extern const struct leat_source_type world_source;
+/* world_last_source: after a stop its last item, a failed one, says that something is missing. */
+extern const struct leat_source_type world_source, world_last_source;
 extern const struct leat_sink_type world_sink, world_dead_sink;
-/* Fails every 7th id; filters every 5th; sleeps for a random moment; fails at its 10th batch, only then; never comes
- * back. */
-extern const struct leat_stage_type stage_seventh, stage_fifth, stage_nap, stage_broken, stage_stuck, stage_patient;
+/* Fails every 7th id; filters every 5th; sleeps for a random moment; fails at its 10th batch, only then, and counts the
+ * calls that begin when that can be seen; never comes back; waits until a stop ends it; waits until all do that the
+ * meeting waits for, and tells nobody. */
+extern const struct leat_stage_type stage_seventh, stage_fifth, stage_nap, stage_broken, stage_stuck, stage_patient,
+    stage_meets_all;
 
 void world_open(struct world *world, uint64_t total);
 void world_close(struct world *world);
 /** Append a stage; `workers` 0: fused. */
 void world_stage(struct world *world, const struct leat_stage_type *type, unsigned workers);
-/** The same source, stage or sink, but it cannot be opened; of the stage, its third worker cannot. */
+/** The same source, stage or sink, but it cannot be opened; of the stage, one of its workers cannot. */
 extern const struct leat_source_type shut_source;
 extern const struct leat_sink_type shut_sink;
 extern const struct leat_stage_type shut_stage, shut_worker_stage;

@@ -29,6 +29,24 @@ setup() {
     [ "$output" = $'\ncba\nzyx' ]
 }
 
+@test "close too early: the simulation finds the schedule, shows it short, and it can be repeated" {
+    run -1 --separate-stderr "$EXAMPLES/example-close-too-early"
+    [ "$output" = "a schedule was found that fails" ]
+    [[ "$stderr" =~ leat:\ seed\ ([0-9]+)\ fails: ]]
+    [[ "$stderr" =~ ,\ ([0-9]+)\ switches\ of\ [0-9]+ ]]
+    [ "${BASH_REMATCH[1]}" -le 8 ]
+    [[ "$stderr" == *'leat_chan_close "results" = 0'* ]]
+    [[ "$stderr" =~ LEAT_SEED=([0-9]+)\ LEAT_SCHEDULE=([0-9.,+!\>]+) ]]
+    local seed=${BASH_REMATCH[1]} schedule=${BASH_REMATCH[2]}
+    failure=$(sed -n 's/^leat: seed [0-9]* fails: //p' <<<"$stderr")
+    LEAT_SEED=$seed LEAT_SCHEDULE=$schedule run -1 --separate-stderr "$EXAMPLES/example-close-too-early"
+    [[ "$stderr" == *"$failure"* ]]
+    LEAT_SEED=$seed run -1 --separate-stderr "$EXAMPLES/example-close-too-early"
+    [[ "$stderr" == *"$failure"* ]]
+    run -0 "$EXAMPLES/example-close-too-early" right
+    [ "${lines[-1]}" = "1000 schedules, none fails" ]
+}
+
 # accepted A = done D + dropped X
 balanced() {
     [[ "$output" =~ ^accepted\ ([0-9]+)\ =\ done\ ([0-9]+)\ \+\ dropped\ ([0-9]+)$ ]]
@@ -50,7 +68,9 @@ balanced() {
 
 @test "service: a signal stops it" {
     "$EXAMPLES/example-service" drop >"$OUT/out" 3>&- &
-    sleep 0.1
+    until grep -q '^SigBlk:.*[4-7c-f]...$' "/proc/$!/status"; do
+        sleep 0.01 # it has not taken SIGTERM over yet
+    done
     kill -TERM $!
     wait $!
     output=$(cat "$OUT/out")
@@ -71,6 +91,41 @@ balanced() {
     [ "${lines[0]}" = 2 ]
     [ "${lines[199]}" = 1223 ]
     for number in "${lines[@]}"; do echo "$number"; done | factor | awk 'NF != 2 { exit 1 }'
+}
+
+@test "count-lines: every file below a folder, the same as wc counts" {
+    mkdir -p "$OUT/tree/a/b/c" "$OUT/tree/many" "$OUT/tree/empty"
+    seq 1000 >"$OUT/tree/a/numbers"
+    printf 'no newline at the end' >"$OUT/tree/a/b/unfinished"
+    printf 'one\n\nthree\n' >"$OUT/tree/a/b/c/three"
+    for i in $(seq 500); do seq "$i" >"$OUT/tree/many/$i"; done
+    ln -s ../a "$OUT/tree/many/loop"
+    wanted=$(find "$OUT/tree" -type f -exec cat {} + | wc -l)
+    for workers in 1 2 8; do
+        LEAT_WORKERS=$workers run -0 "$EXAMPLES/example-count-lines" "$OUT/tree"
+        [ "$output" = "$wanted lines in 503 files" ]
+    done
+}
+
+@test "count-lines: what cannot be read is told, and the rest is counted" {
+    mkdir -p "$OUT/deep"
+    seq 10 >"$OUT/deep/ten"
+    name=$(printf 'd%.0s' $(seq 100)) # a path that can be made step by step only
+    (cd "$OUT/deep" && for _ in $(seq 45); do mkdir "$name" && cd "$name"; done)
+    run -0 --separate-stderr "$EXAMPLES/example-count-lines" "$OUT/deep"
+    [ "$output" = "10 lines in 1 files" ]
+    [[ "$stderr" == *"File name too long" ]]
+}
+
+@test "collatz: the longest below a million; what grows too large is counted" {
+    for workers in 1 2 8; do
+        LEAT_WORKERS=$workers run -0 "$EXAMPLES/example-collatz"
+        [ "$output" = "837799 takes 524 steps; 0 grew too large" ]
+    done
+    run -0 "$EXAMPLES/example-collatz" 10 51
+    [ "$output" = "6 takes 8 steps; 2 grew too large" ]
+    run -0 "$EXAMPLES/example-collatz" 2
+    [ "$output" = "1 takes 0 steps; 0 grew too large" ]
 }
 
 @test "every example can be read at a glance: under 80 lines" {

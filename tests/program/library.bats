@@ -100,3 +100,42 @@ exported() {
     [ -z "$(readelf -d sum | grep -F libleat)" ]
     [ "$(./sum)" = "$(pkg-config --modversion leat) 0 5050" ]
 }
+
+@test "a program builds against the installed simulation library, shared and static, and a seed repeats" {
+    cd "$BATS_TEST_TMPDIR"
+    cat >simulated.c <<'END'
+#include <leat.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int late(void *chan) {
+    return leat_send(chan, &(int){1});
+}
+
+static int race(void *arg) {
+    struct leat_chan *chan = leat_chan_new(sizeof(int), 1);
+    leat_go(NULL, late, chan);
+    leat_go(NULL, late, chan);
+    *(int *)arg = leat_recv(chan, NULL) == 0 && leat_recv(chan, NULL) == 0;
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    int done = 0, error = leat_simulate(strtoull(argv[argc - 1], NULL, 10), &(struct leat_simulation){.trace_fd = 1}, race, &done);
+    printf("%d %d\n", error, done);
+    return error != 0;
+}
+END
+    # shellcheck disable=SC2046,SC2086
+    cc -Wall -Wextra -Werror $LEAT_CFLAGS simulated.c -o shared $(pkg-config --cflags --libs leat-sim)
+    # shellcheck disable=SC2046,SC2086
+    cc -Wall -Wextra -Werror $LEAT_CFLAGS simulated.c -o static $(pkg-config --static --cflags --libs leat-sim | sed 's/-lleat-sim/-l:libleat-sim.a/')
+    LD_LIBRARY_PATH=$library_folder ./shared 5 >first
+    LD_LIBRARY_PATH=$library_folder ./shared 5 >second
+    ./static 5 >third
+    [ "$(tail -1 first)" = "0 1" ]
+    cmp first second
+    cmp first third
+    LD_LIBRARY_PATH=$library_folder ./shared 6 >other
+    ! cmp -s first other
+}

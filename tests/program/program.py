@@ -4,13 +4,15 @@ import inspect
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 LEAT = os.environ.get("LEAT", "leat")
-LIMIT = 60  # seconds for one run of the program: what takes longer hangs
+LIMIT = 300  # seconds for one run of the program: what takes longer hangs
 LAST_LINE = re.compile(
     r"^leat: (\d+) in = (\d+) delivered \+ (\d+) filtered \+ (\d+) failed (?:\([^)]*\) )?\+ (\d+) returned, in ", re.M)
 # A sanitizer's own memory and address space are no matter of these tests.
@@ -61,11 +63,11 @@ def end(process, limit=LIMIT):
         process.kill()
         out, err = process.communicate()
         raise AssertionError(f"hangs: {process.args}\n{(err or b'')[-3000:].decode(errors='replace')}") from None
-    return Run(process.returncode, out or b"", err or b"")
+    return Run(process.returncode, out or b"", process.said() if hasattr(process, "said") else err or b"")
 
 
-def start(*words, limits=(), closed=(), **options):
-    """Start the program; `limits` are pairs for setrlimit, `closed` numbers of descriptors."""
+def start(*words, limits=(), closed=(), program=LEAT, **options):
+    """Start the program (or another one); `limits` are pairs for setrlimit, `closed` numbers of descriptors."""
     def prepare():
         for number in closed:
             os.close(number)
@@ -75,8 +77,36 @@ def start(*words, limits=(), closed=(), **options):
     options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
-    return subprocess.Popen([LEAT, *map(lambda word: word if isinstance(word, bytes) else str(word), words)],
+    return subprocess.Popen([program, *map(lambda word: word if isinstance(word, bytes) else str(word), words)],
                             preexec_fn=prepare if limits or closed else None, **options)
+
+
+def until(condition, what):
+    """Wait for a condition, as long as a run may take."""
+    limit = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < limit, f"waited in vain for {what}"
+        time.sleep(0.01)
+
+
+def minds_signals(process):
+    """Whether it has taken SIGTERM over, or is gone; before that a signal is not the program's to handle."""
+    try:
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+            blocked = re.search(r"^SigBlk:\s*(\w+)", status.read(), re.M)
+    except OSError:
+        return True
+    return process.poll() is not None or int(blocked.group(1), 16) >> (signal.SIGTERM - 1) & 1
+
+
+def start_flowing(*words, least=1, **options):
+    """Start the program and wait until it has taken `least` items in. `process.said()` is its standard error so far."""
+    err = tempfile.TemporaryFile()
+    process = start(*words, "--stats", stderr=err, **options)
+    process.said = lambda: os.pread(err.fileno(), 1 << 20, 0)
+    until(lambda: process.poll() is not None or
+          any(int(number) >= least for number in re.findall(rb"^leat: \d+ s: (\d+)", process.said(), re.M)), "items")
+    return process
 
 
 def leat(*words, limit=LIMIT, data=None, **options):

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-from program import Run, end, leat, lines_of, run_tests, start, write
+from program import end, leat, lines_of, minds_signals, run_tests, start, start_flowing, until, write
 
 SEED = int(os.environ.get("KILL_SEED", "20240229"))
 ITEMS = 100000
@@ -133,8 +133,7 @@ def test_kill_while_filling():
 def test_term_drains():
     """kill -TERM: what was read is delivered, the rest stays in the queue, the counts balance; then the rest follows"""
     fill("queue:in.q")
-    process = start("queue:in.q", ":", *SLOWLY, ":", *MATCH, ":", "queue:out.q", "-j", 2)
-    time.sleep(1)
+    process = start_flowing("queue:in.q", ":", *SLOWLY, ":", *MATCH, ":", "queue:out.q", "-j", 2)
     process.terminate()
     first = end(process).check(128 + signal.SIGTERM, "finishing").balanced()
     assert 0 < first.counts["in"] < ITEMS and first.counts["returned"] == first.counts["failed"] == 0, first
@@ -145,30 +144,14 @@ def test_term_drains():
     assert sorted(numbers) == list(range(ITEMS)), "lost or doubled"
 
 
-def wait_for(condition, what):
-    limit = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < limit, f"waited in vain for {what}"
-        time.sleep(0.01)
-
-
-def said(path, words):
-    with open(path, encoding="utf-8") as file:
-        return words in file.read()
-
-
 def test_term_twice():
     """the second TERM drops: what was not begun is returned and still in the queue, nothing lost or doubled"""
     fill("queue:in.q")
-    with open("err", "wb") as err:
-        process = start("queue:in.q", ":", "rate", "1/s", ":", *MATCH, ":", "queue:out.q", "-j", 2, stderr=err)
-        time.sleep(0.7)
-        process.terminate()
-        wait_for(lambda: said("err", "finishing"), "the first stop")
-        process.terminate()
-        code = end(process).code
-    with open("err", encoding="utf-8") as err:
-        run = Run(code, b"", err.read().encode()).check(128 + signal.SIGTERM, "giving back").balanced()
+    process = start_flowing("queue:in.q", ":", "rate", "1/s", ":", *MATCH, ":", "queue:out.q", "-j", 2)
+    process.terminate()
+    until(lambda: b"finishing" in process.said(), "the first stop")
+    process.terminate()
+    run = end(process).check(128 + signal.SIGTERM, "giving back").balanced()
     assert run.counts["returned"] > 0, run
     delivered = run.counts["delivered"]
     assert run.counts["in"] == delivered + run.counts["returned"], run
@@ -181,6 +164,7 @@ def test_stop_drop():
     """--stop drop at the first TERM, at full speed: what is in the output has left the input, and nothing else"""
     fill("queue:in.q")
     process = start("queue:in.q", ":", *MATCH, ":", "queue:out.q", "-j", 2, "--stop", "drop")
+    until(lambda: minds_signals(process), "its start")
     time.sleep(0.15)
     process.terminate()
     run = end(process)

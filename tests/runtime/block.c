@@ -157,7 +157,7 @@ static __attribute__((noinline)) int get_errno(void) {
 static int keep_errno(void *arg) {
     struct swap *swap = arg;
     int mine = 1 + (int)(leat_task_id() % 100);
-    uint64_t seed = leat_task_id() * 7777777;
+    uint64_t seed = seeded(leat_task_id() * 7777777);
     for (size_t i = 0; i < swap->rounds; i++) {
         set_errno(mine);
         switch (next_random(&seed) % 6) {

@@ -426,7 +426,7 @@ static int time_out_races_hand_off(void *arg) {
     (void)arg;
     for (size_t capacity = 0; capacity < 2; capacity++) {
         struct race race = {
-            .chan = leat_chan_new(sizeof(int), capacity), .rounds = scaled(1000), .seed = 88172645463325252u};
+            .chan = leat_chan_new(sizeof(int), capacity), .rounds = scaled(1000), .seed = seeded(88172645463325252u)};
         struct leat_scope *receivers = leat_scope_open(NULL);
         for (int i = 0; i < 3; i++)
             leat_go(receivers, receive_in_time, &race);

@@ -5,6 +5,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+
+/* In place of libc's: gives others the time to come between what leat does before a close and the close. */
+static _Atomic bool slow_close;
+int close(int fd) {
+    for (int i = 0; i < 3 && lt_load(&slow_close, relaxed); i++)
+        syscall(SYS_sched_yield);
+    return (int)syscall(SYS_close, fd);
+}
 
 static bool make_pair(int fds[2]) {
     return equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
@@ -163,6 +172,123 @@ static int closing_wakes(void *arg) {
     return 0;
 }
 
+enum { COMERS = 4 };
+
+struct comer {
+    int fd, direction, result;
+    uint64_t random;
+};
+
+/* Comes at a random moment, and again when another one was faster. */
+static int come(void *arg) {
+    struct comer *comer = arg;
+    for (uint64_t turns = next_random(&comer->random) % 64; turns > 0; turns--)
+        leat_yield();
+    while ((comer->result = leat_wait_fd(comer->fd, comer->direction)) == -EBUSY)
+        leat_yield();
+    return 0;
+}
+
+static void come_all(struct leat_scope *scope, struct comer *comers, int fd, uint64_t *seed) {
+    for (int i = 0; i < COMERS; i++) {
+        comers[i] = (struct comer){fd, i % 2 ? LEAT_READABLE : LEAT_WRITABLE, 0, next_random(seed)};
+        leat_go(scope, come, &comers[i]);
+    }
+    for (uint64_t turns = next_random(seed) % 64; turns > 0; turns--)
+        leat_yield();
+}
+
+/* Tasks begin to wait before, while and after the descriptor is closed: nobody is forgotten. */
+static int closing_meets_comers(void *arg) {
+    (void)arg;
+    uint64_t seed = seeded(20251);
+    lt_store(&slow_close, true, relaxed);
+    for (size_t i = 0; i < scaled(300); i++) {
+        int fds[2];
+        if (!make_pair(fds))
+            break;
+        fill(fds[0]);
+        struct comer comers[COMERS];
+        struct leat_scope *scope = leat_scope_open(NULL);
+        come_all(scope, comers, fds[0], &seed);
+        equal(leat_close_fd(fds[0]), 0);
+        equal(leat_scope_close(scope), 0);
+        for (int k = 0; k < COMERS; k++)
+            equal(comers[k].result, -EBADF);
+        equal(leat_close_fd(fds[1]), 0);
+    }
+    lt_store(&slow_close, false, relaxed);
+    return 0;
+}
+
+/* The same while the number is used again at once: each waits for the old file or the new one, never for neither. */
+static int closing_meets_new_owner(void *arg) {
+    (void)arg;
+    if (THREAD_SANITIZER)
+        return 0; /* it calls a number that is used again a race, and that is what happens here */
+    uint64_t seed = seeded(20252);
+    lt_store(&slow_close, true, relaxed);
+    for (size_t i = 0; i < scaled(300); i++) {
+        int fds[2], next[2];
+        if (!make_pair(fds))
+            break;
+        fill(fds[0]);
+        struct comer comers[COMERS];
+        struct leat_scope *scope = leat_scope_open(NULL);
+        come_all(scope, comers, fds[0], &seed);
+        equal(leat_close_fd(fds[0]), 0);
+        make_pair(next);
+        equal(next[0], fds[0]);
+        equal(write(next[1], "x", 1), 1);
+        int ready; /* the new owner, if no late comer stands in its way */
+        while ((ready = leat_wait_fd(next[0], LEAT_READABLE)) == -EBUSY)
+            leat_yield();
+        equal(ready, LEAT_READABLE);
+        equal(leat_scope_close(scope), 0);
+        for (int k = 0; k < COMERS; k++)
+            check(comers[k].result == -EBADF || comers[k].result == comers[k].direction);
+        equal(leat_close_fd(fds[1]), 0);
+        equal(leat_close_fd(next[0]), 0);
+        equal(leat_close_fd(next[1]), 0);
+    }
+    lt_store(&slow_close, false, relaxed);
+    return 0;
+}
+
+/* A descriptor closed without leat: who waits for it is woken at the latest when the number's next owner waits. */
+static int closed_without_leat(void *arg) {
+    (void)arg;
+    if (THREAD_SANITIZER)
+        return 0; /* it calls a number that is used again a race, and that is what happens here */
+    for (size_t i = 0; i < scaled(100); i++) {
+        int fds[2], next[2];
+        if (!make_pair(fds))
+            return 0;
+        int keeps_file = i % 2 ? dup(fds[0]) : -1;
+        fill(fds[0]);
+        struct peer reader = {fds[0], 0, 0}, writer = {fds[0], 0, 0};
+        struct leat_scope *scope = leat_scope_open(NULL);
+        leat_go(scope, wait_readable, &reader);
+        leat_go(scope, wait_writable, &writer);
+        for (int direction = LEAT_READABLE; direction <= LEAT_WRITABLE; direction++)
+            while (leat_wait_fd_until(fds[0], direction, leat_after(LEAT_MICROSECOND)) != -EBUSY)
+                leat_yield();
+        close(fds[0]);
+        make_pair(next);
+        equal(next[0], fds[0]);
+        equal(leat_wait_fd(next[0], LEAT_WRITABLE), LEAT_WRITABLE);
+        equal(leat_scope_close(scope), 0);
+        equal(reader.result, -EBADF);
+        equal(writer.result, -EBADF);
+        if (keeps_file >= 0)
+            close(keeps_file);
+        equal(leat_close_fd(fds[1]), 0);
+        equal(leat_close_fd(next[0]), 0);
+        equal(leat_close_fd(next[1]), 0);
+    }
+    return 0;
+}
+
 /* The number of a closed descriptor is used again at once: nothing of its former life reaches the new one. */
 static int numbers_used_again(void *arg) {
     (void)arg;
@@ -272,6 +398,9 @@ static const struct test tests[] = {
     {"what is ready is told at once, also a hang-up", ready_at_once},
     {"one waiter for each direction", both_directions},
     {"closing wakes the waiter", closing_wakes},
+    {"closing meets tasks that come to wait", closing_meets_comers},
+    {"closing meets the number's next owner", closing_meets_new_owner},
+    {"closed without leat: found by the number's next owner", closed_without_leat},
     {"numbers of closed descriptors are used again", numbers_used_again},
     {"files are always ready", files},
     {"readiness is seen while all workers are busy", readiness_while_busy},

@@ -142,7 +142,7 @@ static int take_at_random(void *arg) {
 static int never_too_many(void *arg) {
     (void)arg;
     const double rate = 200000, burst = 10;
-    struct crowd crowd = {.limiter = leat_limiter_new(rate, burst), .rounds = scaled(1500), .seed = 99};
+    struct crowd crowd = {.limiter = leat_limiter_new(rate, burst), .rounds = scaled(1500), .seed = seeded(99)};
     leat_time begin = leat_now();
     struct leat_scope *scope = leat_scope_open(NULL);
     for (int i = 0; i < 8; i++)

@@ -136,19 +136,29 @@ static int within_cuts_off(void *arg) {
 
 /* ------------------------------------------------------------------ causes */
 
-static int first_cause(void *arg) {
-    (void)arg;
-    leat_time deadline = leat_after(LEAT_MILLISECOND);
+/* True: the cancellations came before the deadline, as the test presupposes. */
+static bool keeps_first_cause(leat_time patience) {
+    leat_time deadline = leat_after(patience);
     struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.deadline = deadline});
     leat_scope_cancel(scope, -EXDEV);
+    bool in_time = leat_now() < deadline;
+    int first = in_time ? -EXDEV : leat_scope_cause(scope);
     leat_scope_cancel(scope, -EIO);
     leat_scope_cancel(scope, 0);
-    equal(leat_scope_cause(scope), -EXDEV);
+    equal(leat_scope_cause(scope), first);
     while (leat_now() < deadline)
         leat_yield();
     leat_go(scope, return_it, &(int){-ENOENT});
-    equal(leat_scope_wait(scope), -EXDEV);
-    equal(leat_scope_close(scope), -EXDEV);
+    equal(leat_scope_wait(scope), first);
+    equal(leat_scope_close(scope), first);
+    return in_time;
+}
+
+static int first_cause(void *arg) {
+    (void)arg;
+    leat_time patience = LEAT_MILLISECOND;
+    while (!keeps_first_cause(patience)) /* the machine is busy elsewhere */
+        patience *= 2;
     return 0;
 }
 

@@ -271,9 +271,10 @@ static bool compare(struct lt_finder *with, struct lt_finder *without, const str
                 return true;
             continue;
         }
-        fprintf(stderr, "pattern: %s\ntext (%zu bytes): %.*s\nPCRE2: %d at %zu to %zu, around anchors: %d at %zu to %zu\n",
-                    pattern, text->size, (int)text->size, text->bytes, wanted, without->matcher.ovector[0],
-                    without->matcher.ovector[1], found, with->matcher.ovector[0], with->matcher.ovector[1]);
+        fprintf(stderr,
+                "pattern: %s\ntext (%zu bytes): %.*s\nPCRE2: %d at %zu to %zu, around anchors: %d at %zu to %zu\n",
+                pattern, text->size, (int)text->size, text->bytes, wanted, without->matcher.ovector[0],
+                without->matcher.ovector[1], found, with->matcher.ovector[0], with->matcher.ovector[1]);
         fail();
     }
 }
