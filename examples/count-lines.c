@@ -37,6 +37,7 @@ static int count(int fd) {
 static int list(struct leat_visit *visit, DIR *folder) {
     struct leat_branch *branch = visit->branch;
     char path[4096];
+    int error = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;
@@ -47,10 +48,10 @@ static int list(struct leat_visit *visit, DIR *folder) {
             return LEAT_MORE;
         }
         if (result < 0)
-            return result;
+            error = result; /* the others all the same */
     }
     branch->cursor = NULL;
-    return closedir(folder);
+    return closedir(folder) < 0 ? -errno : error;
 }
 
 static int visit(struct leat_visit *visit) {
