@@ -2,12 +2,10 @@
 /**
  * Count the lines of every file below a folder.
  *
- * Listing a folder makes more of the same work: with a bounded channel of
- * folders all workers would wait to send and nobody would receive; with an
- * unbounded one memory would hold the widest level of the tree. A crawl has
- * neither trouble, knows by itself when nothing is left, and goes on past what
- * cannot be read. A branch is a path; a folder whose entries are many is listed
- * in parts.
+ * Listing a folder makes more of the same work: with a bounded channel of folders all workers would wait to send and
+ * nobody would receive; with an unbounded one memory would hold the widest level of the tree. A crawl has neither
+ * trouble, knows by itself when nothing is left, and goes on past what cannot be read. A branch is a path; a folder
+ * whose entries are many is listed in parts.
  */
 #include <leat.h>
 
