@@ -12,6 +12,9 @@ const struct leat_source_type *const lt_source_types[] = {
 #ifdef LEAT_AMQP
     &lt_amqp_source,  &lt_amqps_source,
 #endif
+#ifdef LEAT_CURL
+    &lt_jira_source,
+#endif
     &lt_gen_source,   NULL,
 };
 
