@@ -19,6 +19,7 @@ extern const struct leat_source_type lt_queue_source;
 extern const struct leat_sink_type lt_amqp_sink;
 extern const struct leat_sink_type lt_amqps_sink;
 extern const struct leat_sink_type lt_lines_sink;
+extern const struct leat_sink_type lt_mailto_sink;
 extern const struct leat_sink_type lt_null_sink;
 extern const struct leat_sink_type lt_queue_sink;
 

@@ -23,5 +23,8 @@ const struct leat_sink_type *const lt_sink_types[] = {
 #ifdef LEAT_AMQP
     &lt_amqp_sink,  &lt_amqps_sink,
 #endif
+#ifdef LEAT_CURL
+    &lt_mailto_sink,
+#endif
     &lt_null_sink,  NULL,
 };
