@@ -38,6 +38,11 @@ const struct leat_option lt_front_options[] = {
      "each part does."},
     {"stats-json", 0, LEAT_OPTION_FLAG, FRONT(stats_json), NULL, NULL,
      "The same as a JSON object a line, also with --quiet; the last one has the final numbers."},
+    {"http", 0, LEAT_OPTION_STRING, FRONT(http), "[HOST:]PORT", NULL,
+     "Serve a page to watch the run with, and /status.json, /metrics, /ready; by default on 127.0.0.1 only."},
+    {"control", 0, LEAT_OPTION_FLAG, FRONT(control), NULL, NULL,
+     "With --http: who has the token, which is printed, or that of $LEAT_CONTROL_TOKEN, may pause, stop, set rate and "
+     "workers."},
     {"report", 0, LEAT_OPTION_STRING, FRONT(report), "FILE", NULL,
      "Write counts, times of each stage and the verdict as JSON at the end; of load also .html and .svg."},
     {"quiet", 'q', LEAT_OPTION_FLAG, FRONT(quiet), NULL, NULL, "No progress, no last line, no verdict; errors only."},

@@ -13,6 +13,7 @@ enum lt_stop { LT_STOP_DRAIN, LT_STOP_DROP };
 /** Options of the whole run. The option table that fills it is src/cli/options.c's. */
 struct lt_run_options {
     uint64_t workers;     /**< -j; 0: as many as there are processors */
+    uint64_t workers_room; /**< room for so many in each group, for lt_pipeline_set_workers; at least those above */
     bool keep_order;      /**< -k */
     bool forever;         /**< --forever */
     const char *stop;     /**< --stop drain|drop */

@@ -64,10 +64,14 @@ static bool make_group(struct lt_pipeline *pipeline, struct lt_group *group) {
     group->pipeline = pipeline;
     group->workers = workers_of(pipeline, &plan->stages[group->first].segment);
     group->name = join_names(plan, group->first, group->count);
+    lt_store(&group->admitted, group->workers, relaxed);
+    if (group->workers < plan->options.workers_room)
+        group->workers = (unsigned)plan->options.workers_room;
     group->in = make_channel(group->name, sizeof(struct leat_batch *), group->workers < 2 ? 2 : group->workers);
     group->more = make_channel(group->name, 0, 1);
+    group->ended = make_channel(group->name, 0, 1);
     group->members = calloc(group->workers, sizeof(struct lt_worker *));
-    return group->name && group->in && group->more && group->members && lt_worker_new(group);
+    return group->name && group->in && group->more && group->ended && group->members && lt_worker_new(group);
 }
 
 static bool make_groups(struct lt_pipeline *pipeline) {
@@ -142,7 +146,9 @@ static bool make_batches(struct lt_pipeline *pipeline) {
     pipeline->free_batches = make_channel("free batches", size, pipeline->slot_most);
     pipeline->confirmed = make_channel("confirmed", size, pipeline->slot_most);
     pipeline->to_sink = make_channel("sink", size, LT_SINK_QUEUE);
-    if (!pipeline->slots || !pipeline->spare || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink)
+    pipeline->resumed = make_channel("resumed", 0, 1);
+    if (!pipeline->slots || !pipeline->spare || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink ||
+        !pipeline->resumed)
         return false;
     return lt_add_batches(pipeline, batches_needed(pipeline, false)) == 0 &&
            lt_order_open(&pipeline->order, pipeline->slot_most) == 0;
@@ -174,7 +180,7 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
         pipeline->processors = lt_processors();
         pipeline->grace = plan->options.grace > 0 ? plan->options.grace : LT_DEFAULT_GRACE;
         pipeline->errors.fd = -1;
-        if (make_groups(pipeline) && make_batches(pipeline) && make_dead(pipeline))
+        if (lt_histogram_open(&pipeline->latency, LT_HISTOGRAM_COARSE) == 0 && make_groups(pipeline) && make_batches(pipeline) && make_dead(pipeline))
             return pipeline;
     }
     lt_pipeline_free(pipeline);
@@ -189,6 +195,7 @@ static void free_group(struct lt_group *group) {
     free(group->name);
     leat_chan_free(group->in);
     leat_chan_free(group->more);
+    leat_chan_free(group->ended);
 }
 
 void lt_pipeline_free(struct lt_pipeline *pipeline) {
@@ -204,6 +211,10 @@ void lt_pipeline_free(struct lt_pipeline *pipeline) {
     leat_chan_free(pipeline->confirmed);
     leat_chan_free(pipeline->to_sink);
     leat_chan_free(pipeline->dead_confirmed);
+    leat_chan_free(pipeline->resumed);
+    leat_limiter_free(pipeline->limiter);
+    leat_limiter_free(pipeline->next_limiter);
+    lt_histogram_close(&pipeline->latency);
     free(pipeline->slots);
     free(pipeline->spare);
     free(pipeline->groups);
