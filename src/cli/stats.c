@@ -64,8 +64,7 @@ static void write_parts(FILE *file, const struct lt_snapshot *from, const struct
     for (size_t i = 0; i < to->stage_count; i++) {
         if (i)
             fputc(',', file);
-        write_part(file, i < from->stage_count ? &from->stages[i] : NULL, &to->stages[i],
-                   to->elapsed - from->elapsed);
+        write_part(file, i < from->stage_count ? &from->stages[i] : NULL, &to->stages[i], to->elapsed - from->elapsed);
     }
     fputc(']', file);
 }
@@ -102,8 +101,8 @@ void lt_stats_members(FILE *file, const struct lt_snapshot *from, const struct l
     const struct lt_counts *before = &from->counts, *now = &to->counts;
     leat_time window = to->elapsed - from->elapsed;
     fprintf(file,
-            "\"seconds\":%.3f,\"in\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"filtered\":%" PRIu64
-            ",\"failed\":%" PRIu64 ",\"returned\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64,
+            "\"seconds\":%.3f,\"in\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"failed\":%" PRIu64
+            ",\"returned\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64,
             seconds(to->elapsed), now->in, now->delivered, now->filtered, now->failed, now->returned, now->bytes_in,
             now->bytes_out);
     fprintf(file, ",\"in_rate\":%.3f,\"delivered_rate\":%.3f", rate(before->in, now->in, window),

@@ -47,7 +47,8 @@ void lt_line_halt(struct lt_line *line) {
     lt_line_switch(line, LEAT_WAITS_INPUT);
     leat_time since = lt_load(&line->since, relaxed);
     begin_write(line);
-    lt_store(&line->time[LEAT_WAITS_INPUT], lt_load(&line->time[LEAT_WAITS_INPUT], relaxed) + lt_now() - since, relaxed);
+    lt_store(&line->time[LEAT_WAITS_INPUT], lt_load(&line->time[LEAT_WAITS_INPUT], relaxed) + lt_now() - since,
+             relaxed);
     lt_store(&line->since, 0, relaxed);
     end_write(line);
 }

@@ -119,10 +119,10 @@ struct lt_worker {
 struct lt_group {
     struct lt_pipeline *pipeline;
     char *name;
-    size_t first, count;      /* stages of the plan */
-    size_t index;             /* among the groups; its column is one more */
-    unsigned workers;         /* there can be */
-    _Atomic unsigned started; /* of them: members[0 … started - 1] exist */
+    size_t first, count;       /* stages of the plan */
+    size_t index;              /* among the groups; its column is one more */
+    unsigned workers;          /* there can be */
+    _Atomic unsigned started;  /* of them: members[0 … started - 1] exist */
     _Atomic unsigned admitted; /* those with a lower index work, the others stand by (steer.c) */
     _Atomic leat_time admitted_at, waited;
     struct lt_worker **members;
@@ -183,8 +183,8 @@ struct lt_pipeline {
 
     struct lt_line source_line, sink_line, acknowledge_line;
     struct lt_tally tally;
-    struct lt_histogram latency;   /* of items, from their reading until they were settled */
-    struct lt_failures failures;   /* the latest; under the mutex */
+    struct lt_histogram latency;               /* of items, from their reading until they were settled */
+    struct lt_failures failures;               /* the latest; under the mutex */
     _Atomic leat_time started, flowing, ended; /* flowing: the source and the first workers were let go */
     leat_time cpu_before;
     _Atomic leat_time cpu_after; /* 0 while it runs */

@@ -132,7 +132,8 @@ static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
     const struct lt_plan *plan = pipeline->plan;
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     uint64_t share = share_of_batch(pipeline);
-    lt_batch_limit(batch, lt_steer_items(pipeline, lt_pace(pipeline)), pipeline->most_bytes < share ? pipeline->most_bytes : share);
+    lt_batch_limit(batch, lt_steer_items(pipeline, lt_pace(pipeline)),
+                   pipeline->most_bytes < share ? pipeline->most_bytes : share);
     lt_line_switch(&pipeline->source_line, LEAT_BUSY);
     int code = plan->source->read(pipeline->source, batch, &error);
     if (code >= 0 && batch->count == 0)

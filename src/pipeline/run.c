@@ -180,7 +180,8 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
         pipeline->processors = lt_processors();
         pipeline->grace = plan->options.grace > 0 ? plan->options.grace : LT_DEFAULT_GRACE;
         pipeline->errors.fd = -1;
-        if (lt_histogram_open(&pipeline->latency, LT_HISTOGRAM_COARSE) == 0 && make_groups(pipeline) && make_batches(pipeline) && make_dead(pipeline))
+        if (lt_histogram_open(&pipeline->latency, LT_HISTOGRAM_COARSE) == 0 && make_groups(pipeline) &&
+            make_batches(pipeline) && make_dead(pipeline))
             return pipeline;
     }
     lt_pipeline_free(pipeline);

@@ -21,7 +21,7 @@ enum { LT_MAX_STAGES = 64 };
 
 /** One column of the accounting: the source, a group of fused stages or a stage with its own pool, the sink. */
 struct lt_stage_snapshot {
-    const char *name; /**< "queue:in.q", "match", "match+where", …; lives as long as the pipeline */
+    const char *name;               /**< "queue:in.q", "match", "match+where", …; lives as long as the pipeline */
     unsigned workers, most_workers; /**< that work; that there is room for */
     uint64_t items;
     leat_time time[LEAT_STATES]; /**< summed over its workers, the current state included */

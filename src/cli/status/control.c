@@ -20,8 +20,7 @@ static bool is_same(const char *left, const char *right) {
 
 static bool is_allowed(const struct lt_status *status, struct MHD_Connection *connection) {
     static const char scheme[] = "Bearer ";
-    const char *given =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    const char *given = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
     return given && strncmp(given, scheme, sizeof scheme - 1) == 0 && is_same(given + sizeof scheme - 1, status->token);
 }
 

@@ -25,8 +25,8 @@ enum {
 
 /* ---------------------------------------------------------------- answers */
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type, char *text, size_t size,
-                              enum MHD_ResponseMemoryMode mode) {
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type, char *text,
+                              size_t size, enum MHD_ResponseMemoryMode mode) {
     struct MHD_Response *response = text ? MHD_create_response_from_buffer(size, text, mode) : NULL;
     if (!response)
         return MHD_NO;
@@ -51,8 +51,8 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned c
 
 static enum MHD_Result answer_page(struct lt_status *status, struct MHD_Connection *connection) {
     (void)status;
-    return answer(connection, MHD_HTTP_OK, "text/html; charset=utf-8", (char *)lt_status_page.data,
-                  lt_status_page.size, MHD_RESPMEM_PERSISTENT);
+    return answer(connection, MHD_HTTP_OK, "text/html; charset=utf-8", (char *)lt_status_page.data, lt_status_page.size,
+                  MHD_RESPMEM_PERSISTENT);
 }
 
 static enum MHD_Result answer_json(struct lt_status *status, struct MHD_Connection *connection) {
@@ -115,9 +115,8 @@ static const struct {
     const char *path;
     enum MHD_Result (*answer)(struct lt_status *status, struct MHD_Connection *connection);
 } routes[] = {
-    {"/", answer_page},           {"/status.json", answer_json}, {"/events", answer_events},
-    {"/metrics", answer_metrics}, {"/live", answer_live},        {"/ready", answer_ready},
-    {"/stuck", answer_stuck},
+    {"/", answer_page},     {"/status.json", answer_json}, {"/events", answer_events}, {"/metrics", answer_metrics},
+    {"/live", answer_live}, {"/ready", answer_ready},      {"/stuck", answer_stuck},
 };
 
 static enum MHD_Result control(struct lt_status *status, struct MHD_Connection *connection, const char *what) {
@@ -235,17 +234,14 @@ static void free_status(struct lt_status *status) {
 }
 
 static int start(struct lt_status *status, const struct lt_status_settings *settings, struct leat_error *error) {
-    int code = make_token(status, settings, error);
-    if (code < 0)
-        return code;
     int fd = open_socket(settings->address, error);
     if (fd < 0)
         return fd;
-    status->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, serve, status,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CONNECTIONS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MOST_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)PATIENCE,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    status->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, serve,
+                         status, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CONNECTIONS,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MOST_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)PATIENCE, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (!status->daemon) {
         close(fd);
         return leat_fail(error, -EIO, "--http %s: the server does not start", settings->address);
@@ -254,8 +250,8 @@ static int start(struct lt_status *status, const struct lt_status_settings *sett
     return 0;
 }
 
-int lt_status_start(struct lt_status **started, const struct lt_status_settings *settings,
-                    struct lt_pipeline *pipeline, struct leat_error *error) {
+int lt_status_start(struct lt_status **started, const struct lt_status_settings *settings, struct lt_pipeline *pipeline,
+                    struct leat_error *error) {
     static const struct lt_snapshot nothing;
     struct lt_status *status = calloc(1, sizeof *status);
     if (!status)
@@ -267,8 +263,11 @@ int lt_status_start(struct lt_status **started, const struct lt_status_settings 
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&status->mutex, NULL);
     status->pipeline = pipeline;
-    lt_status_show(status, &nothing, &nothing);
-    int code = start(status, settings, error);
+    int code = make_token(status, settings, error);
+    if (code == 0) {
+        lt_status_show(status, &nothing, &nothing);
+        code = start(status, settings, error);
+    }
     if (code < 0)
         free_status(status);
     else
@@ -276,8 +275,8 @@ int lt_status_start(struct lt_status **started, const struct lt_status_settings 
     return code;
 }
 
-static void make_json(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to, bool ended,
-                      struct lt_shown *shown) {
+static void make_json(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                      bool ended, struct lt_shown *shown) {
     FILE *file = open_memstream(&shown->text, &shown->size);
     if (!file)
         return;
