@@ -295,15 +295,15 @@ def test_page():
         browser.key("Tab")
         assert browser.run("document.activeElement.textContent") == "Pause"
         browser.key("Enter")
-        browser.wait("document.getElementById('state').textContent === 'paused'")
+        browser.wait("document.getElementById('state')?.textContent === 'paused'")
         assert run.now()["paused"]
         browser.key("Enter")
-        browser.wait("document.getElementById('state').textContent === 'running'")
+        browser.wait("document.getElementById('state')?.textContent === 'running'")
         browser.run("document.getElementById('limit').value = '100'; document.querySelector('#rate button').click()")
         later(run, lambda now: now["rate_limit"] == 100)
         run.process.terminate()
         done = end(run.process).check(143)
-        browser.wait("document.getElementById('state').textContent === 'ended'")
+        browser.wait("document.getElementById('state')?.textContent === 'ended'")
         assert number(browser, "delivered") == done.counts["delivered"] == done.counts["in"]
 
 
@@ -315,13 +315,13 @@ def test_page_without_token():
         assert browser.run("document.getElementById('control').hidden")
         browser.open("about:blank")
         browser.open(f"http://127.0.0.1:{run.port}/#wrong")
-        browser.wait("!document.getElementById('control').hidden")
+        browser.wait("document.getElementById('control')?.hidden === false")
         browser.run("document.getElementById('stop').click()")
-        browser.wait("document.getElementById('said').textContent === 'Refused: the token is missing or wrong'")
+        browser.wait("document.getElementById('said')?.textContent === 'Refused: the token is missing or wrong'")
         assert not run.now()["stopping"]
         run.process.kill()
         run.process.wait()
-        browser.wait("document.getElementById('state').className === 'lost'")
+        browser.wait("document.getElementById('state')?.className === 'lost'")
         assert browser.run("document.querySelectorAll('#flow > li').length") == 3
 
 
