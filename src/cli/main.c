@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** The program. */
 #include "base/error.h"
+#include "cli/bench/bench.h"
 #include "cli/help.h"
 #include "cli/load/load.h"
 #include "cli/run.h"
@@ -47,6 +48,8 @@ static int dispatch(struct lt_command *command) {
         return lt_queue_admin(command->rest_count, command->rest);
     case LT_VERB_LOAD:
         return lt_load_run(command);
+    case LT_VERB_BENCH:
+        return lt_bench_run(command);
     case LT_VERB_VERSION:
         printf("leat %s\n", leat_version());
         return LT_EXIT_DONE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
+#include "cli/bench/options.h"
 #include "cli/load/options.h"
 #include "cli/suggest.h"
 #include "cli/value.h"
@@ -245,10 +246,16 @@ int lt_options_check(struct leat_error *error) {
         result = check_table(lt_source_types[i]->syntax, lt_source_types[i]->options, lt_front_options, error);
     if (!result)
         result = check_table("load", lt_load_options, lt_front_options, error);
+    if (!result)
+        result = check_table("bench", lt_bench_options, lt_front_options, error);
+    for (size_t i = 0; !result && lt_source_types[i]; i++)
+        result = check_pair(lt_source_types[i]->syntax, lt_source_types[i]->options, lt_bench_options, error);
     for (size_t i = 0; !result && lt_sink_types[i]; i++) {
         result = check_table(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_front_options, error);
         if (!result)
             result = check_pair(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_load_options, error);
+        if (!result)
+            result = check_pair(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_bench_options, error);
     }
     for (size_t i = 0; !result && lt_stage_types[i]; i++) {
         result = check_table(lt_stage_types[i]->name, lt_stage_types[i]->options, lt_stage_options, error);
