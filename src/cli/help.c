@@ -47,6 +47,8 @@ const struct lt_entry lt_usages[] = {
      "Make load for an end and measure what it does with it: throughput, or latencies by an absolute schedule."},
     {"leat bench [--sweep N,N…] FROM : … : TO [options]",
      "Run a pipeline with several numbers of workers and tell what they bring; FILE.yaml in place of FROM : … : TO."},
+    {"leat top [URL]",
+     "Show a run that was started with --http PORT, in the terminal, until it ends or q is pressed; 9090 without URL."},
     {"leat queue ls|peek|requeue|purge FILE[#NAME]",
      "Look into a queue file; give its failed items another chance; empty it."},
     {"leat help [TOPIC]",

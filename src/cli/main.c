@@ -6,6 +6,7 @@
 #include "cli/load/load.h"
 #include "cli/run.h"
 #include "cli/yaml.h"
+#include "cli/top/top.h"
 #include "ends/queue/admin.h"
 
 #include <errno.h>
@@ -50,6 +51,8 @@ static int dispatch(struct lt_command *command) {
         return lt_load_run(command);
     case LT_VERB_BENCH:
         return lt_bench_run(command);
+    case LT_VERB_TOP:
+        return lt_top_run(command);
     case LT_VERB_VERSION:
         printf("leat %s\n", leat_version());
         return LT_EXIT_DONE;

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-const char *const lt_verb_names[] = {"run", "check", "show", "help", "queue", "load", "bench", NULL};
+const char *const lt_verb_names[] = {"run", "check", "show", "help", "queue", "load", "bench", "top", NULL};
 
 static bool is_separator(const char *word) {
     return word[0] == ':' && word[1] == '\0';
@@ -172,7 +172,7 @@ static int parse_file(struct lt_command *command, struct lt_arguments *arguments
 }
 
 static bool takes_the_rest(enum lt_verb verb) {
-    return verb == LT_VERB_HELP || verb == LT_VERB_QUEUE || verb == LT_VERB_LOAD;
+    return verb == LT_VERB_HELP || verb == LT_VERB_QUEUE || verb == LT_VERB_LOAD || verb == LT_VERB_TOP;
 }
 
 /* Up to the first word that is no command: options of the run, a command. `*named`: there was one. */

@@ -5,7 +5,7 @@
  *     leat FROM [flags] : STAGE [flags] … : TO [flags] [options]
  *
  * A lone ":" separates; "::" is the word ":". A first word that is a command
- * (run, check, show, help, queue, load, bench) is taken as one; run, check, show and bench take
+ * (run, check, show, help, queue, load, bench, top) is taken as one; run, check, show and bench take
  * a YAML file (its name ends in .yaml or .yml) or a pipeline, load takes TO alone.
  */
 #ifndef LEAT_CLI_PARSE_H
@@ -23,6 +23,7 @@ enum lt_verb {
     LT_VERB_QUEUE,
     LT_VERB_LOAD,
     LT_VERB_BENCH,
+    LT_VERB_TOP,
     LT_VERB_VERSION
 };
 
@@ -41,7 +42,7 @@ struct lt_command {
     const struct lt_bench_options *bench;
     const char *file;  /**< where it comes from; NULL: the command line */
     const char *topic; /**< of help; NULL: the whole */
-    char **rest;       /**< of queue: its arguments */
+    char **rest;       /**< of queue and top: their arguments */
     size_t rest_count;
     struct lt_original *originals;
     size_t original_count;

@@ -97,7 +97,7 @@ until_exists() {
 
 @test "the examples of the help are right" {
     leat --help
-    sed -n -E 's/^  leat (run )?(.*)$/\2/p' out | sed -e '/^FROM/,$d' -e '/^load /d' >examples
+    sed -n -E 's/^  leat (run )?(.*)$/\2/p' out | sed -e '/^FROM/,$d' -e '/^load /d' -e 's/^bench \(.*\) --sweep .*/\1/' >examples
     [ "$(wc -l <examples)" -ge 5 ]
     printf 'from: in.ndjson\n' >pipeline.yaml
     while IFS= read -r example; do

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import pty
 import re
 import socket
 import subprocess
@@ -273,6 +274,35 @@ def test_end():
     last = json.loads(events.rsplit("data: ", 1)[1])
     jsonschema.validate(last, STATS)
     assert last["ended"] and last["in"] == last["delivered"] == 5000
+
+
+def test_top():
+    """leat top: printed once without a terminal; on one drawn until q, or the end of the run; nobody there: one line"""
+    with Watched("gen:?count=1000000000", ":", "match", "-n", "evil\x1b[2J", "x=y", ":", "rate", "5k/s", ":", "null:") as run:
+        later(run, lambda now: now["delivered"] > 0)
+        for url in (run.port, f"127.0.0.1:{run.port}", run.url):
+            out = leat("top", url).check(0).out.decode()
+            assert re.search(r"^leat: running, \d+ s: \d+ of 1000000000 ", out), out
+            assert re.search(r"^\* evil\?\[2J\+rate +\d+ .*held back by a rate$", out, re.M) and "\x1b" not in out, out
+        screen, terminal = pty.openpty()
+        watcher = start("top", run.port, stdin=terminal, stdout=terminal, env=dict(os.environ, TERM="xterm"))
+        seen = os.read(screen, 1 << 16)
+        while seen.count(b"\x1b[H") < 2:
+            seen += os.read(screen, 1 << 16)
+        os.write(screen, b"q")
+        assert end(watcher).code == 0
+        while b"\x1b[?25h" not in seen:  # the cursor is back
+            seen += os.read(screen, 1 << 16)
+        watcher = start("top", run.port, stdin=terminal, stdout=terminal, env=dict(os.environ, TERM="xterm"))
+        while seen.count(b"\x1b[H") < 3:
+            seen += os.read(screen, 1 << 16)
+        run.end()
+        assert end(watcher).code == 0
+        while b"the run has ended" not in seen:
+            seen += os.read(screen, 1 << 16)
+    leat("top", run.port).check(3, f"no run is watched at 127.0.0.1:{run.port}: Connection refused")
+    leat("top", "ftp://x").check(2, "write http://HOST:PORT")
+    leat("top", "1", "2").check(2, "top takes one URL")
 
 
 def number(browser, name):

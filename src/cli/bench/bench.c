@@ -39,10 +39,11 @@ static int check(const struct lt_command *command, const struct lt_bench_options
     const struct lt_plan *plan = &command->plan;
     for (size_t i = 0; once[i]; i++)
         if (plan->source->scheme && strcmp(plan->source->scheme, once[i]) == 0)
-            return leat_fail(error, -EINVAL,
-                             "bench reads its input again for every trial, and %s gives each item once: capture some first "
-                             "(leat %s : sample.ndjson) and take that",
-                             plan->from.spelling, plan->from.spelling);
+            return leat_fail(
+                error, -EINVAL,
+                "bench reads its input again for every trial, and %s gives each item once: capture some first "
+                "(leat %s : sample.ndjson) and take that",
+                plan->from.spelling, plan->from.spelling);
     if (strcmp(plan->from.spelling, "-") == 0)
         return leat_fail(error, -EINVAL, "bench reads its input again for every trial: standard input has it once");
     if (plan->options.forever)

@@ -16,7 +16,7 @@ const struct leat_option lt_bench_options[] = {
     {"for", 0, LEAT_OPTION_DURATION, OPTION(duration), "TIME", "2s",
      "Measured time of a trial; an input that ends before is measured from its beginning to its end."},
     {"warm-up", 0, LEAT_OPTION_DURATION, OPTION(warm_up), "TIME", "500ms", "Left out at the beginning of a trial."},
-    {"seed", 0, LEAT_OPTION_COUNT, OPTION(seed), "N", "1", "Of the order of the trials and of the intervals."},
+    {"shuffle", 0, LEAT_OPTION_COUNT, OPTION(seed), "SEED", "1", "Another order of the trials."},
     {"baseline", 0, LEAT_OPTION_STRING, OPTION(baseline), "FILE", NULL,
      "Compare with the --report of an earlier bench; what is slower than all noise of both ends with exit code 1."},
     {NULL},
@@ -34,8 +34,8 @@ int lt_bench_sweep(const char *text, unsigned workers[LT_BENCH_SWEEP], struct le
         char *end;
         unsigned long number = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : 0;
         if (number < 1 || number > MOST || (*end && *end != ','))
-            return leat_fail(error, -EINVAL, "--sweep %s: write numbers from 1 to %d with commas, such as 1,2,4,8", text,
-                             MOST);
+            return leat_fail(error, -EINVAL, "--sweep %s: write numbers from 1 to %d with commas, such as 1,2,4,8",
+                             text, MOST);
         if (count == LT_BENCH_SWEEP)
             return leat_fail(error, -EINVAL, "--sweep %s: more than %d numbers", text, LT_BENCH_SWEEP);
         workers[count++] = (unsigned)number;

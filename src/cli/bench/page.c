@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The report of a bench as a page with two drawings: throughput over workers, and what the parts did with their time. */
+/* The report of a bench as a page with two drawings: throughput over workers, and what the parts did with their time.
+ */
 #include "cli/bench/result.h"
 
 #include <math.h>
@@ -106,7 +107,8 @@ static void put_bar(FILE *file, const struct lt_trial_part *part) {
     for (size_t i = 0; i < SHOWN; i++)
         if (part->share[shown[i].state] >= 0.001)
             fprintf(file, "<i style=\"width:%.1f%%;background:%s\" title=\"%s %.0f %%\"></i>",
-                    100 * part->share[shown[i].state], shown[i].colour, shown[i].name, 100 * part->share[shown[i].state]);
+                    100 * part->share[shown[i].state], shown[i].colour, shown[i].name,
+                    100 * part->share[shown[i].state]);
     fputs("</div></td></tr>\n", file);
 }
 

@@ -57,8 +57,8 @@ static void print_range(FILE *file, const char *name, const struct lt_range *ran
 
 static void print_fit(FILE *file, const struct lt_bench_result *result) {
     if (!result->fitted) {
-        fprintf(file, "No curve: the law of scaling wants %d numbers of workers and %d trials of each.\n", LT_FIT_NUMBERS,
-                LT_FIT_TRIALS);
+        fprintf(file, "No curve: the law of scaling wants %d numbers of workers and %d trials of each.\n",
+                LT_FIT_NUMBERS, LT_FIT_TRIALS);
         return;
     }
     fputs("Law of scaling: ", file);
@@ -75,8 +75,8 @@ static void print_fit(FILE *file, const struct lt_bench_result *result) {
 static void print_stages(FILE *file, const struct lt_bench_result *result) {
     for (size_t s = result->sweep; s < result->count; s += 2) {
         const struct lt_step *from = &result->steps[s], *to = &result->steps[s + 1];
-        fprintf(file, "Stage %zu alone from %u to %u workers: elasticity %.2f.\n", from->stage, from->workers, to->workers,
-                lt_bench_elasticity(from, to));
+        fprintf(file, "Stage %zu alone from %u to %u workers: elasticity %.2f.\n", from->stage, from->workers,
+                to->workers, lt_bench_elasticity(from, to));
     }
 }
 
@@ -129,8 +129,8 @@ static void put_trial(FILE *file, const struct lt_trial *trial) {
         [LEAT_THROTTLED] = "throttled",
     };
     fprintf(file,
-            "        {\"rate\": %.6g, \"bytes\": %.6g, \"cpu\": %.6g, \"seconds\": %.6f, \"whole\": %s, \"failed\": %" PRIu64
-            ", \"kind\": \"%s\", \"bottleneck\": ",
+            "        {\"rate\": %.6g, \"bytes\": %.6g, \"cpu\": %.6g, \"seconds\": %.6f, \"whole\": %s, \"failed\": "
+            "%" PRIu64 ", \"kind\": \"%s\", \"bottleneck\": ",
             trial->rate, trial->bytes, trial->cpu, trial->seconds, trial->whole ? "true" : "false", trial->failed,
             lt_limit_name(trial->verdict.kind));
     put_string(file, trial->verdict.text);

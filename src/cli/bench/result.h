@@ -15,7 +15,7 @@ struct lt_step {
     size_t stage; /* as in lt_trial */
     const struct lt_trial **trials;
     size_t count;
-    double *rates; /* of them */
+    double *rates;          /* of them */
     double rate, low, high; /* median, least, most */
     double cpu;             /* median, seconds for an item */
     double baseline;        /* the rate in the baseline; 0: none */

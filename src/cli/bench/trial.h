@@ -11,13 +11,13 @@
 
 struct lt_trial {
     unsigned workers;
-    size_t stage;     /**< the stage, counted from 1, that alone has so many; 0: all without a number of their own */
-    double rate;      /**< items settled a second */
-    double bytes;     /**< read a second */
-    double cpu;       /**< seconds of processor time for an item */
-    double seconds;   /**< measured */
-    bool whole;       /**< from the beginning of the input to its end: it was too short to leave anything out */
-    uint64_t failed;  /**< items */
+    size_t stage;    /**< the stage, counted from 1, that alone has so many; 0: all without a number of their own */
+    double rate;     /**< items settled a second */
+    double bytes;    /**< read a second */
+    double cpu;      /**< seconds of processor time for an item */
+    double seconds;  /**< measured */
+    bool whole;      /**< from the beginning of the input to its end: it was too short to leave anything out */
+    uint64_t failed; /**< items */
     size_t part_count;
     struct lt_trial_part {
         char name[64];
