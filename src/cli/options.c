@@ -44,6 +44,8 @@ const struct leat_option lt_front_options[] = {
     {"control", 0, LEAT_OPTION_FLAG, FRONT(control), NULL, NULL,
      "With --http: who has the token, which is printed, or that of $LEAT_CONTROL_TOKEN, may pause, stop, set rate and "
      "workers."},
+    {"trace", 0, LEAT_OPTION_STRING, RUN(trace), "ID|N|1/N", NULL,
+     "Tell where the time of an item went, by its id or position, or that of every Nth."},
     {"report", 0, LEAT_OPTION_STRING, FRONT(report), "FILE", NULL,
      "Write counts, times of each stage and the verdict as JSON at the end; of load also .html and .svg."},
     {"quiet", 'q', LEAT_OPTION_FLAG, FRONT(quiet), NULL, NULL, "No progress, no last line, no verdict; errors only."},

@@ -80,9 +80,12 @@ enum leat_state leat_batch_state(struct leat_batch *batch, enum leat_state state
 
 void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column) {
     struct lt_slot *slot = batch->engine;
+    leat_time now = lt_now();
     slot->line = NULL;
+    if (slot->notes)
+        lt_trace_note(slot, now);
     lt_store(&slot->column, (uint32_t)column, relaxed);
-    lt_store(&slot->since, lt_now(), relaxed);
+    lt_store(&slot->since, now, relaxed);
     lt_store(&slot->place, (uint32_t)place, release);
 }
 

@@ -32,6 +32,8 @@ void leat_batch_confirm(struct leat_batch *batch) {
     uint32_t expected = LT_SINKING;
     if (!slot || !lt_cas(&slot->place, &expected, LT_CONFIRMED, acq_rel))
         return;
+    if (slot->notes)
+        lt_trace_confirmed(slot);
     if (slot->unconfirmed)
         lt_fetch_sub(slot->unconfirmed, 1, release);
     int code = send_confirmed(batch);
@@ -187,6 +189,10 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
         lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
     for (size_t b = 0; b < count; b++) {
         struct lt_slot *slot = batches[b]->engine;
+        if (slot->notes) {
+            lt_trace_settled(pipeline, batches[b]);
+            lt_trace_forget(slot);
+        }
         lt_histogram_add_many(&pipeline->latency, lt_now() - slot->came, batches[b]->count);
         lt_fetch_sub(&pipeline->tally.bytes_held, batches[b]->bytes, relaxed);
         lt_batch_reset(batches[b]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, crew.c, steer.c, order.c,
+ * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, crew.c, steer.c, trace.c, order.c,
  * acknowledge.c, errors.c, stop.c, account.c and watchdog.c include it.
  *
  * Who runs, and what goes between them (each arrow is a bounded channel of
@@ -90,6 +90,7 @@ struct lt_slot {
     _Atomic uint64_t position, id; /* of its first item */
     _Atomic leat_time since;       /* in this place */
     leat_time came;                /* when it was read */
+    leat_time *notes;              /* --trace: time in each place and column; NULL: none are made */
 };
 
 /** How far a stop has gone. */
@@ -102,6 +103,12 @@ enum lt_late { LT_IN_TIME, LT_PAST_DEADLINE, LT_PAST_GRACE };
 struct lt_reach {
     enum lt_level level;
     struct leat_scope *scope;
+};
+
+/** Which items --trace tells of. */
+struct lt_trace {
+    enum { LT_TRACE_NOTHING, LT_TRACE_POSITION, LT_TRACE_ID, LT_TRACE_EVERY } wanted;
+    uint64_t number;
 };
 
 struct lt_worker {
@@ -183,8 +190,9 @@ struct lt_pipeline {
 
     struct lt_line source_line, sink_line, acknowledge_line;
     struct lt_tally tally;
-    struct lt_histogram latency;               /* of items, from their reading until they were settled */
-    struct lt_failures failures;               /* the latest; under the mutex */
+    struct lt_histogram latency; /* of items, from their reading until they were settled */
+    struct lt_failures failures; /* the latest; under the mutex */
+    struct lt_trace trace;
     _Atomic leat_time started, flowing, ended; /* flowing: the source and the first workers were let go */
     leat_time cpu_before;
     _Atomic leat_time cpu_after; /* 0 while it runs */
@@ -277,6 +285,19 @@ void lt_stand_by(struct lt_worker *worker);
 /** Since when the workers that were not started count as waiting, and for how long they have, all together. */
 leat_time lt_crew_since(const struct lt_group *group);
 leat_time lt_crew_waited(const struct lt_group *group, leat_time now);
+
+/* trace.c */
+/** "12", "847e2f44677e3886", "1/1000", or NULL. 0 or -EINVAL with `error`. */
+int lt_trace_read(struct lt_trace *trace, const char *text, struct leat_error *error);
+/** Notes that a slot needs. */
+size_t lt_trace_room(const struct lt_pipeline *pipeline);
+/** The batch leaves the place where it is. */
+void lt_trace_note(struct lt_slot *slot, leat_time now);
+/** The sink has confirmed it, on whatever task or thread. */
+void lt_trace_confirmed(struct lt_slot *slot);
+void lt_trace_forget(struct lt_slot *slot);
+/** Tell of the items of a settled batch that are wanted. */
+void lt_trace_settled(struct lt_pipeline *pipeline, const struct leat_batch *batch);
 
 /* flow.c: tasks */
 /** Wait until all tasks of the run have begun. False: one could not, all is called off. */

@@ -20,6 +20,7 @@ struct lt_run_options {
     leat_time deadline;    /**< --deadline, from the start; 0: none */
     leat_time grace;       /**< --grace: from the stop to the hard end */
     const char *errors;    /**< --errors FILE; NULL: the first few go to standard error */
+    const char *trace;     /**< --trace; NULL: nothing */
     const char *dead;      /**< --dead URI; NULL: none */
     uint64_t batch_items;  /**< --batch */
     uint64_t batch_bytes;  /**< --batch-bytes */

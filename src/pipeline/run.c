@@ -108,13 +108,17 @@ static size_t batches_needed(const struct lt_pipeline *pipeline, bool all) {
 static int add_batch(struct lt_pipeline *pipeline) {
     struct leat_batch *batch =
         lt_batch_new(pipeline->most_items < FIRST_ITEMS ? pipeline->most_items : FIRST_ITEMS, pipeline->most_bytes);
-    if (!batch)
+    leat_time *notes = lt_trace_room(pipeline) ? calloc(lt_trace_room(pipeline), sizeof *notes) : NULL;
+    if (!batch || (lt_trace_room(pipeline) && !notes)) {
+        lt_batch_free(batch);
         return -ENOMEM;
+    }
     pthread_mutex_lock(&pipeline->mutex);
     size_t count = lt_load(&pipeline->slot_count, relaxed);
     if (count == pipeline->slot_most) {
         pthread_mutex_unlock(&pipeline->mutex);
         lt_batch_free(batch);
+        free(notes);
         return 0;
     }
     struct lt_slot *slot = &pipeline->slots[count];
@@ -123,6 +127,7 @@ static int add_batch(struct lt_pipeline *pipeline) {
     slot->pipeline = pipeline;
     slot->confirmed = pipeline->confirmed;
     slot->unconfirmed = &pipeline->unconfirmed;
+    slot->notes = notes;
     lt_store(&pipeline->slot_count, count + 1, release);
     pthread_mutex_unlock(&pipeline->mutex);
     return leat_send_try(pipeline->free_batches, &batch);
@@ -172,6 +177,9 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
         leat_fail(error, -EINVAL, "%zu stages are more than the %d there can be", plan->stage_count, LT_MAX_STAGES);
         return NULL;
     }
+    struct lt_trace trace;
+    if (lt_trace_read(&trace, plan->options.trace, error) < 0)
+        return NULL;
     struct lt_pipeline *pipeline = aligned_alloc(_Alignof(struct lt_pipeline), sizeof *pipeline);
     if (pipeline) {
         memset(pipeline, 0, sizeof *pipeline);
@@ -180,6 +188,7 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
         pipeline->processors = lt_processors();
         pipeline->grace = plan->options.grace > 0 ? plan->options.grace : LT_DEFAULT_GRACE;
         pipeline->errors.fd = -1;
+        pipeline->trace = trace;
         if (lt_histogram_open(&pipeline->latency, LT_HISTOGRAM_COARSE) == 0 && make_groups(pipeline) &&
             make_batches(pipeline) && make_dead(pipeline))
             return pipeline;
@@ -199,13 +208,18 @@ static void free_group(struct lt_group *group) {
     leat_chan_free(group->ended);
 }
 
+static void free_slot(struct lt_slot *slot) {
+    lt_batch_free(slot->batch);
+    free(slot->notes);
+}
+
 void lt_pipeline_free(struct lt_pipeline *pipeline) {
     if (!pipeline)
         return;
     for (size_t g = 0; g < pipeline->group_count; g++)
         free_group(&pipeline->groups[g]);
     for (size_t s = 0; s < lt_load(&pipeline->slot_count, relaxed); s++)
-        lt_batch_free(pipeline->slots[s].batch);
+        free_slot(&pipeline->slots[s]);
     lt_batch_free(pipeline->dead_batch);
     lt_order_close(&pipeline->order);
     leat_chan_free(pipeline->free_batches);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The law of scaling: exact data gives its own parameters back, noisy data intervals around them; too little is refused. */
+/* The law of scaling: exact data gives its own parameters back, noisy data intervals around them; too little is
+ * refused. */
 #include "cli/bench/fit.h"
 
 #include <math.h>
@@ -41,7 +42,8 @@ static void assert_near(double value, double wanted, double relative) {
 }
 
 static void exact_data(void **state) {
-    static const struct law laws[] = {{996, 0.0267, 0.00077}, {5e6, 0.4, 0.03}, {10, 0.9, 0}, {123, 0, 0.01}, {7, 0, 0}};
+    static const struct law laws[] = {
+        {996, 0.0267, 0.00077}, {5e6, 0.4, 0.03}, {10, 0.9, 0}, {123, 0, 0.01}, {7, 0, 0}};
     (void)state;
     for (size_t i = 0; i < sizeof laws / sizeof *laws; i++) {
         struct data data;

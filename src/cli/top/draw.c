@@ -117,8 +117,8 @@ static void put_head(FILE *file, const json_t *status) {
     fputs(" in, ", file);
     put_scaled(file, 0, number(status, "in_rate"));
     fprintf(file, "; %.0f delivered, %.0f filtered, %.0f failed, %.0f unacked, %.0f unconfirmed\n",
-            number(status, "delivered"), number(status, "filtered"), number(status, "failed"), number(status, "unacked"),
-            number(status, "unconfirmed"));
+            number(status, "delivered"), number(status, "filtered"), number(status, "failed"),
+            number(status, "unacked"), number(status, "unconfirmed"));
 }
 
 void lt_top_draw(FILE *file, const json_t *status, size_t width, bool colours) {

@@ -31,7 +31,8 @@ static int split(const char *url, struct place *place, struct leat_error *error)
         begin++;
         host_size = (size_t)(close - begin);
     }
-    if (host_size >= sizeof place->host || port_size >= sizeof place->port || !port_size || strstr(url, "://") > url + 4)
+    if (host_size >= sizeof place->host || port_size >= sizeof place->port || !port_size ||
+        strstr(url, "://") > url + 4)
         return leat_fail(error, -EINVAL, "%s: write http://HOST:PORT, HOST:PORT or PORT", url);
     snprintf(place->host, sizeof place->host, "%.*s", (int)host_size, begin);
     if (!host_size)
