@@ -10,6 +10,7 @@
  */
 #include "base/clock.h"
 #include "pipeline/engine.h"
+#include "sched/look.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -183,6 +184,14 @@ static void share_cpu(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot
     snapshot->stages[0].cpu = left > 0 ? left : 0;
 }
 
+leat_time lt_delayed(struct lt_pipeline *pipeline) {
+    leat_time before = lt_load(&pipeline->delayed, relaxed), now = lt_workers_delayed();
+    if (now <= before)
+        return before;
+    lt_store(&pipeline->delayed, now, relaxed);
+    return now;
+}
+
 void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot) {
     const struct lt_plan *plan = pipeline->plan;
     memset(snapshot, 0, sizeof *snapshot);
@@ -219,6 +228,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
     share_cpu(pipeline, snapshot);
+    snapshot->delayed = lt_delayed(pipeline);
     lt_ask_ends(pipeline, snapshot);
 }
 

@@ -196,6 +196,7 @@ struct lt_pipeline {
     _Atomic leat_time started, flowing, ended; /* flowing: the source and the first workers were let go */
     leat_time cpu_before;
     _Atomic leat_time cpu_after; /* 0 while it runs */
+    _Atomic leat_time delayed;   /* as far as it was known last */
 
     /* steering; `limiter` is the source task's own */
     _Atomic bool paused, limiter_changed;
@@ -238,6 +239,8 @@ void lt_line_view(struct lt_line *line, struct lt_line_view *view);
 void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column);
 void lt_slot_take(struct leat_batch *batch, enum lt_place place, size_t column, struct lt_line *line);
 leat_time lt_process_cpu(void);
+/** lt_snapshot.delayed; asked for the last time before the runtime ends. */
+leat_time lt_delayed(struct lt_pipeline *pipeline);
 bool lt_balanced(const struct lt_pipeline *pipeline);
 
 /** Items for the next batch: what the slowest group does in about LT_TARGET_WORK, and never much more than was proven

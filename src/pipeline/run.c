@@ -315,6 +315,7 @@ static int run_open(void *argument) {
         flow(pipeline);
     lt_close_ends(pipeline);
     leat_scope_close(scope);
+    lt_delayed(pipeline);
     return 0;
 }
 

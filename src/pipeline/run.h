@@ -53,6 +53,7 @@ struct lt_failures {
 
 struct lt_snapshot {
     leat_time elapsed;
+    leat_time delayed; /**< workers' threads, all together, were ready and other processes had the processors */
     struct lt_counts counts;
     uint64_t total;          /**< 0: unknown */
     uint64_t unconfirmed;    /**< items that the sink has and did not confirm yet */

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define CPU_FULL 0.95     /* of the processors, from here on more workers do not help */
+#define OTHERS 0.1        /* of the processors: worth a word */
 #define MOSTLY 0.5        /* a share that says "this is what it does" */
 #define HIGH 0.3          /* a share that is more than noise */
 #define SATURATED 0.85    /* at work that much: neither short of input nor held up */
@@ -37,6 +38,7 @@ struct view {
     double seconds;
     double items; /* that came into the run */
     double cpu, processors;
+    double delayed;       /* seconds in which workers were ready and others had the processors */
     double acknowledging; /* share */
     size_t count;
     struct part parts[LT_MAX_STAGES + 2];
@@ -68,6 +70,7 @@ static void look(const struct lt_snapshot *from, const struct lt_snapshot *to, u
     view->processors = processors ? processors : 1;
     view->seconds = in_seconds(difference(to->elapsed, from ? from->elapsed : 0));
     view->items = (double)(to->counts.in - (from ? from->counts.in : 0));
+    view->delayed = in_seconds(difference(to->delayed, from ? from->delayed : 0));
     view->count = to->stage_count;
     for (size_t s = 0; s < to->stage_count; s++) {
         compare(from && s < from->stage_count ? &from->stages[s] : NULL, &to->stages[s], &view->parts[s]);
@@ -110,9 +113,28 @@ static void one_more(const struct view *view, size_t s, struct lt_verdict *verdi
 
 /* --------------------------------------------------------------- questions */
 
+static void tell_processors(const struct view *view, double used, double others, size_t most, char *text, size_t room) {
+    double share = 100 * view->parts[most].cpu / view->cpu;
+    used = used < view->processors ? used : view->processors;
+    if (others > OTHERS * view->processors)
+        snprintf(
+            text, room,
+            "the processors: %.1f of %.0f busy here, mostly in %s (%.0f %%), and others have %.1f that would be used; "
+            "more workers do not help",
+            used, view->processors, view->parts[most].name, share, others);
+    else
+        snprintf(
+            text, room,
+            "the processors: %.1f of %.0f busy, mostly in %s (%.0f %%); a faster machine or a second one helps, more "
+            "workers do not",
+            used, view->processors, view->parts[most].name, share);
+}
+
 static bool limited_by_processors(const struct view *view, struct lt_verdict *verdict) {
     double used = view->seconds > 0 ? view->cpu / view->seconds : 0;
-    if (used < CPU_FULL * view->processors)
+    double others = view->seconds > 0 ? view->delayed / view->seconds : 0;
+    others = used + others > view->processors ? view->processors - used : others;
+    if (used + others < CPU_FULL * view->processors || view->cpu <= 0)
         return false;
     size_t most = 0;
     for (size_t s = 1; s < view->count; s++)
@@ -121,11 +143,7 @@ static bool limited_by_processors(const struct view *view, struct lt_verdict *ve
     verdict->kind = LT_LIMIT_CPU;
     verdict->stage = verdict->next = most;
     verdict->capacity = cpu_capacity(view);
-    snprintf(verdict->text, sizeof verdict->text,
-             "the processors: %.1f of %.0f busy, mostly in %s (%.0f %%); a faster machine or a second one helps, more "
-             "workers do not",
-             used < view->processors ? used : view->processors, view->processors, view->parts[most].name,
-             100 * view->parts[most].cpu / view->cpu);
+    tell_processors(view, used, others, most, verdict->text, sizeof verdict->text);
     return true;
 }
 

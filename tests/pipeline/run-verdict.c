@@ -51,6 +51,27 @@ static void processors(void **state) {
                                       "second one helps, more workers do not");
 }
 
+/* Half of what it could use goes to other processes: still nothing but processors helps. */
+static void processors_of_others(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){10, 0, 90, 0, 0}, 0.4);
+    column(&snapshot, "match", 4, (int[]){98, 1, 1, 0, 0}, 9.2);
+    column(&snapshot, "out", 1, (int[]){10, 90, 0, 0, 0}, 0.4);
+    snapshot.delayed = 99 * SECONDS * LEAT_SECOND / 100;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_CPU);
+    assert_int_equal(verdict.stage, 1);
+    assert_string_equal(verdict.text,
+                        "the processors: 1.0 of 2 busy here, mostly in match (92 %), and others have 1.0 that "
+                        "would be used; more workers do not help");
+    snapshot.delayed = 50 * SECONDS * LEAT_SECOND / 100;
+    judge(&snapshot, &verdict);
+    assert_int_not_equal(verdict.kind, LT_LIMIT_CPU);
+}
+
 static void a_rate(void **state) {
     struct lt_snapshot snapshot;
     struct lt_verdict verdict;
@@ -191,10 +212,15 @@ static void a_window(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processors), cmocka_unit_test(a_rate),
-        cmocka_unit_test(a_stage),    cmocka_unit_test(the_slower_of_two),
-        cmocka_unit_test(the_source), cmocka_unit_test(the_sink),
-        cmocka_unit_test(nobody),     cmocka_unit_test(a_window),
+        cmocka_unit_test(processors),
+        cmocka_unit_test(processors_of_others),
+        cmocka_unit_test(a_rate),
+        cmocka_unit_test(a_stage),
+        cmocka_unit_test(the_slower_of_two),
+        cmocka_unit_test(the_source),
+        cmocka_unit_test(the_sink),
+        cmocka_unit_test(nobody),
+        cmocka_unit_test(a_window),
     };
     return cmocka_run_group_tests_name("run-verdict", tests, NULL, NULL);
 }
