@@ -88,6 +88,7 @@ struct lt_slot {
     _Atomic size_t count;
     _Atomic uint64_t position, id; /* of its first item */
     _Atomic leat_time since;       /* in this place */
+    leat_time read;                /* when it joined the run */
 };
 
 /** How far a stop has gone. */
@@ -144,6 +145,8 @@ struct lt_errors {
 struct lt_tally {
     _Atomic uint64_t in, delivered, filtered, failed, returned, bytes_in, bytes_out;
     _Atomic uint64_t bytes_held; /* read and not settled yet */
+    /* microseconds, summed over items: from reading to the end, and in the sink's hands */
+    _Atomic uint64_t under_way, with_sink;
 };
 
 struct lt_pipeline {

@@ -6,6 +6,7 @@
  * what it sends to (for a group of workers, its foreman does). A stop never
  * breaks that chain: it only decides what is done with a batch on its way.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "pipeline/batch.h"
 #include "pipeline/engine.h"
@@ -82,6 +83,7 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     struct lt_tally *tally = &pipeline->tally;
     batch->sequence = sequence;
     lt_stamp(pipeline, batch, pipeline->plan->from.spelling);
+    slot->read = lt_now();
     lt_store(&slot->count, batch->count, relaxed);
     lt_store(&slot->position, batch->items[0].position, relaxed);
     lt_store(&slot->id, batch->items[0].id, relaxed);
@@ -171,7 +173,7 @@ int lt_source_task(void *argument) {
         lt_slot_move(batch, LT_QUEUED, 1);
         hand_on(pipeline, &pipeline->reading, 0, batch);
     }
-    lt_line_switch(line, LEAT_WAITS_INPUT);
+    lt_line_switch(line, LEAT_WAITS_OUTPUT); /* from now on it is not the source that holds anybody up */
     lt_reach_close(pipeline, &pipeline->reading);
     lt_close_input(pipeline, 0);
     return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
 #include "base/error.h"
 #include "ends/amqp/key.h"
 #include "ends/amqp/sink.h"
@@ -188,6 +189,10 @@ static size_t counters_of(void *arg, struct leat_counter counters[LEAT_COUNTERS]
     counters[count++] = (struct leat_counter){"refused", sink->refused, false};
     counters[count++] = (struct leat_counter){"reconnects", lt_load(&sink->link.reconnects, relaxed), false};
     counters[count++] = (struct leat_counter){"blocked", sink->blocked, true};
+    leat_time blocked = sink->blocked_time + (sink->blocked ? lt_now() - sink->blocked_since : 0);
+    counters[count++] = (struct leat_counter){.name = "blocked-ms",
+                                              .value = (uint64_t)(blocked / LEAT_MILLISECOND),
+                                              .hindrance = "it blocked publishers (an alarm of memory or disk)"};
     pthread_mutex_unlock(&sink->mutex);
     return count;
 }
@@ -196,6 +201,7 @@ const struct leat_sink_type lt_amqp_sink = {
     .scheme = "amqp",
     .syntax = "amqp:QUEUE | amqp: --exchange NAME --key KEY | amqp://USER@HOST/VHOST?queue=QUEUE",
     .summary = "Messages in a RabbitMQ queue or to an exchange, confirmed by the server.",
+    .server = "the broker",
     .options = options,
     .settings_size = sizeof(struct lt_amqp_sink_settings),
     .renders = true,
@@ -210,6 +216,7 @@ const struct leat_sink_type lt_amqps_sink = {
     .scheme = "amqps",
     .syntax = "amqps:QUEUE | amqps: --exchange NAME --key KEY | amqps://USER@HOST/VHOST?queue=QUEUE",
     .summary = "The same through TLS.",
+    .server = "the broker",
     .options = options,
     .settings_size = sizeof(struct lt_amqp_sink_settings),
     .renders = true,
