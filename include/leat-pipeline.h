@@ -276,6 +276,8 @@ struct leat_sink_type {
     int (*write)(void *sink, struct leat_batch **batches, size_t count, struct leat_error *error);
     /** No more will come: everything is confirmed before this returns 0. */
     int (*flush)(void *sink, struct leat_error *error);
+    /** Called after flush, if at all: wait until others have taken away what is there. NULL: it cannot tell. */
+    int (*emptied)(void *sink, struct leat_error *error);
     /** As of a source. */
     size_t (*counters)(void *sink, struct leat_counter counters[LEAT_COUNTERS]);
     void (*close)(void *sink);

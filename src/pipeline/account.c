@@ -195,6 +195,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     add_line(&acknowledge, &pipeline->acknowledge_line, ended);
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
+    snapshot->emptied = lt_load(&pipeline->emptied, relaxed);
     snapshot->with_sink = lt_load(&pipeline->tally.with_sink, relaxed);
     snapshot->under_way = lt_load(&pipeline->tally.under_way, relaxed);
     share_cpu(pipeline, snapshot);

@@ -163,7 +163,8 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
     for (size_t b = 0; b < count; b++) {
         lt_slot_take(batches[b], LT_CONFIRMED, 0, NULL);
         settle_batch(pipeline, batches[b]);
-        add(&pipeline->tally.under_way, microseconds_since(((struct lt_slot *)batches[b]->engine)->read) * batches[b]->count);
+        add(&pipeline->tally.under_way,
+            microseconds_since(((struct lt_slot *)batches[b]->engine)->read) * batches[b]->count);
     }
     if (plan->source->finish && plan->source->finish(pipeline->source, batches, count, &error) < 0)
         lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);

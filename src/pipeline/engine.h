@@ -182,6 +182,7 @@ struct lt_pipeline {
     struct lt_tally tally;
     _Atomic leat_time started, flowing, ended; /* flowing: the source and the first workers were let go */
     leat_time cpu_before;
+    _Atomic leat_time emptied;
     _Atomic leat_time cpu_after; /* 0 while it runs */
 
     /* pacing: the source task's own */
@@ -198,7 +199,7 @@ struct lt_pipeline {
     _Atomic uint32_t late; /* enum lt_late */
     bool sink_broken;
     struct leat_error error;
-    struct lt_reach opening, reading;
+    struct lt_reach opening, reading, emptying;
     struct leat_wg beginning, gate; /* tasks that have not begun; 1 until all have */
 
     /* watchdog */

@@ -47,6 +47,7 @@ struct lt_snapshot {
     size_t stage_count;                      /**< source first, sink last */
     struct lt_stage_snapshot stages[LT_MAX_STAGES + 2];
     struct lt_counters source_counters, sink_counters;
+    leat_time emptied; /**< moment at which others had taken all (until_empty); 0: not yet */
     bool stopping;
 };
 

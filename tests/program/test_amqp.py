@@ -288,6 +288,25 @@ def test_verdict():
     proxy.close()
 
 
+def test_load_until_empty():
+    """load --exit-when empty waits until consumers have taken everything, and no longer; a signal ends the waiting"""
+    with connect() as client:
+        client.declare("drained")
+        process = start("load", "amqp:drained", "--fill", 2000, "--exit-when", "empty", "--report", "load.json")
+        wait_for(lambda: client.ready("drained") == 2000)
+        assert process.poll() is None
+        assert len(client.drain("drained")) == 2000
+        end(process).check(0, "leat: load: amqp:drained was empty ").counted(delivered=2000)
+        with open("load.json", encoding="utf-8") as report:
+            assert json.load(report)["emptied"] > 0
+        process = start("load", "amqp:drained", "--fill", 10, "--exit-when", "empty")
+        wait_for(lambda: client.ready("drained") == 10)
+        process.send_signal(signal.SIGTERM)
+        run = end(process).check(128 + signal.SIGTERM).counted(delivered=10)
+        assert "was empty" not in run.err, run
+        leat("load", "amqp:?key=drained", "--fill", 1, "--exit-when", "empty").check(1, "names no queue")
+
+
 def test_forever():
     """--forever waits for more, and hands over what comes at once"""
     with connect() as client:

@@ -170,6 +170,11 @@ static int on_method(void *arg, const struct lt_amqp_method *method, struct leat
         set_blocked(sink, false);
         sink->wanted_room = 0;
         break;
+    case LT_QUEUE_DECLARE_OK:
+        sink->answers++;
+        sink->left = method->messages;
+        sink->settled_any = true;
+        break;
     default:
         break;
     }

@@ -74,6 +74,8 @@ struct lt_amqp_sink {
     leat_time blocked_since, blocked_time; /* when it last began; all earlier ones together */
     size_t wanted_room;                    /* the publisher waits for so much */
     bool settled_any;                      /* since the last ring */
+    uint64_t answers;                      /* to questions how much is ready in the queue … */
+    uint32_t left;                         /* … and the last one */
     uint64_t confirmed, returned, refused;
 };
 
