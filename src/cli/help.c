@@ -59,7 +59,7 @@ const struct lt_entry lt_usages[] = {
 const struct lt_entry lt_exit_codes[] = {
     {"0", "Every item was delivered, or filtered on purpose."},
     {"1", "Finished, but some items failed, or the run broke and the rest stayed with its source, or a load was "
-          "INVALID, or a bench slower than its baseline."},
+          "INVALID, or ended by a limit of --exit-when, or a bench slower than its baseline."},
     {"2", "The command line or the file is wrong; nothing was started."},
     {"3", "Could not start."},
     {"5", "Out of time: --deadline or --grace."},

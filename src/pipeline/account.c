@@ -207,6 +207,8 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     source->name = plan->from.spelling;
     source->workers = 1;
     sink->name = plan->to.spelling;
+    snapshot->source_server = plan->source->server;
+    snapshot->sink_server = plan->sink->server;
     sink->workers = 1;
     for (size_t g = 0; g < pipeline->group_count; g++) {
         snapshot->stages[g + 1].name = pipeline->groups[g].name;
@@ -227,6 +229,9 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     add_line(&acknowledge, &pipeline->acknowledge_line, ended);
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
+    snapshot->emptied = lt_load(&pipeline->emptied, relaxed);
+    snapshot->with_sink = lt_load(&pipeline->tally.with_sink, relaxed);
+    snapshot->under_way = lt_load(&pipeline->tally.under_way, relaxed);
     share_cpu(pipeline, snapshot);
     snapshot->delayed = lt_delayed(pipeline);
     lt_ask_ends(pipeline, snapshot);

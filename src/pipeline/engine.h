@@ -89,7 +89,7 @@ struct lt_slot {
     _Atomic size_t count;
     _Atomic uint64_t position, id; /* of its first item */
     _Atomic leat_time since;       /* in this place */
-    leat_time came;                /* when it was read */
+    leat_time read;                /* when it joined the run */
     leat_time *notes;              /* --trace: time in each place and column; NULL: none are made */
 };
 
@@ -157,6 +157,8 @@ struct lt_errors {
 struct lt_tally {
     _Atomic uint64_t in, delivered, filtered, failed, returned, bytes_in, bytes_out;
     _Atomic uint64_t bytes_held; /* read and not settled yet */
+    /* microseconds, summed over items: from reading to the end, and in the sink's hands */
+    _Atomic uint64_t under_way, with_sink;
 };
 
 struct lt_pipeline {
@@ -195,6 +197,7 @@ struct lt_pipeline {
     struct lt_trace trace;
     _Atomic leat_time started, flowing, ended; /* flowing: the source and the first workers were let go */
     leat_time cpu_before;
+    _Atomic leat_time emptied;
     _Atomic leat_time cpu_after; /* 0 while it runs */
     _Atomic leat_time delayed;   /* as far as it was known last */
 
@@ -218,7 +221,7 @@ struct lt_pipeline {
     _Atomic uint32_t late; /* enum lt_late */
     bool sink_broken;
     struct leat_error error;
-    struct lt_reach opening, reading;
+    struct lt_reach opening, reading, emptying;
     struct leat_wg beginning, gate; /* tasks that have not begun; 1 until all have */
 
     /* watchdog */

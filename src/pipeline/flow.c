@@ -84,7 +84,7 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     struct lt_tally *tally = &pipeline->tally;
     batch->sequence = sequence;
     lt_stamp(pipeline, batch, pipeline->plan->from.spelling);
-    slot->came = lt_now();
+    slot->read = lt_now();
     lt_store(&slot->count, batch->count, relaxed);
     lt_store(&slot->position, batch->items[0].position, relaxed);
     lt_store(&slot->id, batch->items[0].id, relaxed);
@@ -177,7 +177,7 @@ int lt_source_task(void *argument) {
         lt_slot_move(batch, LT_QUEUED, 1);
         hand_on(pipeline, &pipeline->reading, 0, batch);
     }
-    lt_line_switch(line, LEAT_WAITS_INPUT);
+    lt_line_switch(line, LEAT_WAITS_OUTPUT); /* from now on it is not the source that holds anybody up */
     lt_reach_close(pipeline, &pipeline->reading);
     lt_close_input(pipeline, 0);
     return 0;
@@ -335,6 +335,23 @@ static void flush_sink(struct lt_pipeline *pipeline) {
     break_sink(pipeline, &error);
 }
 
+/** Others take out of the sink's target what was written; a stop ends the waiting. */
+static void wait_until_empty(struct lt_pipeline *pipeline) {
+    const struct leat_sink_type *type = pipeline->plan->sink;
+    struct leat_error error = {.code = 0, .text = "it did not say whether it is empty, nor why"};
+    struct lt_reach *reach = &pipeline->emptying;
+    if (!pipeline->plan->options.until_empty || pipeline->sink_broken || lt_level(pipeline) != LT_RUNNING)
+        return;
+    int code = lt_reach_open(pipeline, reach, LT_DRAINING);
+    if (code == 0)
+        code = type->emptied(pipeline->sink, &error);
+    lt_reach_close(pipeline, reach);
+    if (code == 0)
+        lt_store(&pipeline->emptied, lt_now(), relaxed);
+    else if (lt_level(pipeline) == LT_RUNNING)
+        break_sink(pipeline, &error);
+}
+
 int lt_sink_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
     if (!lt_begin(pipeline))
@@ -353,6 +370,7 @@ int lt_sink_task(void *argument) {
             write_batches(pipeline, batches, (size_t)count);
     }
     flush_sink(pipeline);
+    wait_until_empty(pipeline);
     lt_line_switch(line, LEAT_WAITS_INPUT);
     leat_chan_close(pipeline->confirmed);
     return 0;

@@ -24,6 +24,7 @@ struct lt_run_options {
     const char *dead;      /**< --dead URI; NULL: none */
     uint64_t batch_items;  /**< --batch */
     uint64_t batch_bytes;  /**< --batch-bytes */
+    bool until_empty;      /**< the run ends when the sink's `emptied` says so */
     uint64_t batches;      /**< on their way at once, at least; 0: as many as the engine needs */
 };
 
