@@ -69,8 +69,8 @@ static size_t fill_dead(struct leat_batch *dead, struct leat_batch *batch) {
         if (item->fate != LEAT_FAILED)
             continue;
         struct leat_item *copy = leat_batch_add(dead);
-        leat_item_set(dead, copy, item->body, item->kind);
-        copy->text = item->text;
+        leat_item_set(dead, copy, lt_item_origin(item), item->kind);
+        copy->text = item->origin.data ? copy->body : item->text;
         copy->id = item->id;
         copy->position = item->position;
         copy->envelope = item->envelope;

@@ -135,6 +135,9 @@ static bool make_batches(struct lt_pipeline *pipeline) {
     const struct lt_run_options *options = &pipeline->plan->options;
     size_t size = sizeof(struct leat_batch *);
     pipeline->most_items = options->batch_items ? options->batch_items : LT_DEFAULT_ITEMS;
+    for (size_t s = 0; s < pipeline->plan->stage_count; s++)
+        if (pipeline->plan->stages[s].type->single)
+            pipeline->most_items = 1;
     pipeline->most_bytes = options->batch_bytes ? options->batch_bytes : LT_DEFAULT_BYTES;
     pipeline->slot_most = batches_needed(pipeline, true);
     pipeline->slots = calloc(pipeline->slot_most, sizeof(struct lt_slot));
