@@ -68,6 +68,7 @@ struct leat_item {
     struct leat_bytes outgoing; /**< the engine's: what it leaves as, once that has been made */
     struct leat_bytes origin;   /**< the engine's: the body as it came, once it has been replaced */
     bool lines;                 /**< the body is what a command wrote: any number of lines, none if it is empty */
+    bool before;                /**< the engine's: it was done in an earlier run */
     uint8_t shape;              /**< the engine's: what is known of the body's JSON */
     uint8_t fate;               /**< enum leat_fate */
     int code;                   /**< of a failed item: a negative errno value */
@@ -167,6 +168,7 @@ enum leat_option_type {
     LEAT_OPTION_SIZE,     /**< uint64_t bytes; suffixes k/K, M, G by 1024 */
     LEAT_OPTION_DURATION, /**< leat_time; suffixes ns us ms s m h; plain: seconds */
     LEAT_OPTION_RATE,     /**< double a second; "100", "100/s", "6k/m", "10/h" */
+    LEAT_OPTION_WORKERS,  /**< uint64_t; "8", "50%" of the processors, "auto": 0 */
     LEAT_OPTION_LIST,     /**< struct leat_list; may be given again and again */
 };
 

@@ -55,6 +55,7 @@ const struct lt_entry lt_exit_codes[] = {
           "INVALID."},
     {"2", "The command line or the file is wrong; nothing was started."},
     {"3", "Could not start."},
+    {"4", "Ended by --halt."},
     {"5", "Out of time: --deadline or --grace."},
     {"70", "A defect of leat: the counts do not balance."},
     {"128+N", "Stopped by signal N; 141: whoever read the output has gone."},

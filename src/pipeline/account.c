@@ -194,6 +194,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
     share_cpu(pipeline, snapshot);
+    snapshot->skipped = lt_load(&pipeline->resume.skipped, relaxed);
     lt_ask_ends(pipeline, snapshot);
 }
 

@@ -137,7 +137,9 @@ static void settle_batch(struct lt_pipeline *pipeline, struct leat_batch *batch)
     if (failures)
         record_failures(pipeline, batch);
     for (size_t i = 0; i < batch->count; i++) {
-        const struct leat_item *item = &batch->items[i];
+        struct leat_item *item = &batch->items[i];
+        if (pipeline->plan->options.dry_run)
+            item->fate = LEAT_RETURNED;
         fates[item->fate <= LEAT_RETURNED ? item->fate : LEAT_RETURNED]++;
         bytes += item->fate == LEAT_DELIVERED ? item->body.size : 0;
     }
@@ -155,6 +157,8 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
         lt_slot_take(batches[b], LT_CONFIRMED, 0, NULL);
         settle_batch(pipeline, batches[b]);
     }
+    if (lt_resume_write(&pipeline->resume, plan->options.resume, batches, count, &error) < 0)
+        lt_break(pipeline, "--resume", &error, LT_DRAINING);
     if (plan->source->finish && plan->source->finish(pipeline->source, batches, count, &error) < 0)
         lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
     for (size_t b = 0; b < count; b++) {

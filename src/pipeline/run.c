@@ -177,6 +177,7 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
         pipeline->processors = lt_processors();
         pipeline->grace = plan->options.grace > 0 ? plan->options.grace : LT_DEFAULT_GRACE;
         pipeline->errors.fd = -1;
+        pipeline->resume.fd = -1;
         if (make_groups(pipeline) && make_batches(pipeline) && make_dead(pipeline))
             return pipeline;
     }
@@ -336,6 +337,10 @@ static enum lt_outcome outcome(struct lt_pipeline *pipeline, int code, struct le
                   lt_load(&pipeline->late, acquire) == LT_PAST_DEADLINE ? "the deadline passed"
                                                                         : "the grace after the stop was over");
         return LT_LATE;
+    }
+    if (lt_load(&pipeline->halted, acquire)) {
+        *error = pipeline->halt_error;
+        return LT_HALTED;
     }
     bool never_ran = stopped && lt_load(&pipeline->source_line.since, acquire) == 0;
     return never_ran || lt_load(&pipeline->asked, acquire) == LT_DROPPING ? LT_STOPPED : LT_FINISHED;

@@ -259,7 +259,7 @@ def test_grandchildren():
         os.kill(pid, signal.SIGKILL)
     assert len(alive) == 2 and time.monotonic() - begin < 900
     # One that writes for ever.
-    leat("-", ":", "exec", "sh", "-c", "yes & echo $! >yes; sleep 0.1", ":", "null:", data=b"1\n").check(0).counted(delivered=1)
+    leat("-", ":", "exec", "sh", "-c", "while :; do echo x; sleep 0.01; done & echo $! >yes; sleep 0.1", ":", "null:", data=b"1\n").check(0).counted(delivered=1)
     until(lambda: is_gone(int(lines_of("yes")[0])), "SIGPIPE")
 
 

@@ -185,8 +185,18 @@ static int put(struct lt_filled *filled, const char *data, size_t size) {
     return 0;
 }
 
-/* In single quotes; a single quote itself as '\''. */
+static bool needs_quotes(struct leat_bytes text) {
+    static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
+    for (size_t i = 0; i < text.size; i++)
+        if (!memchr(safe, text.data[i], sizeof safe - 1))
+            return true;
+    return text.size == 0;
+}
+
+/* In single quotes where it has to be; a single quote itself as '\''. */
 static int put_quoted(struct lt_filled *filled, struct leat_bytes text) {
+    if (!needs_quotes(text))
+        return put(filled, text.data, text.size);
     int code = put(filled, "'", 1);
     while (code == 0) {
         const char *quote = text.size ? memchr(text.data, '\'', text.size) : NULL;
@@ -313,11 +323,6 @@ void lt_filled_free(struct lt_filled *filled) {
 
 /* ---------------------------------------------------------------- typing */
 
-static bool needs_quotes(const char *word) {
-    static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
-    return !*word || word[strspn(word, safe)];
-}
-
 int lt_words_typed(char *const *arguments, struct leat_batch *batch, struct leat_bytes *text) {
     struct lt_filled line = {0};
     int code = 0;
@@ -325,7 +330,7 @@ int lt_words_typed(char *const *arguments, struct leat_batch *batch, struct leat
         struct leat_bytes word = {arguments[i], strlen(arguments[i])};
         code = i ? put(&line, " ", 1) : 0;
         if (code == 0)
-            code = needs_quotes(word.data) ? put_quoted(&line, word) : put(&line, word.data, word.size);
+            code = put_quoted(&line, word);
     }
     char *copy = code ? NULL : leat_batch_alloc(batch, line.size + 1);
     if (copy && line.size)
