@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { QUICK = 16 << 20, PIECE = 64 << 10 };
+enum { QUICK = 16 << 20, PIECE = 8 << 10 };
 
 static bool is_packed(const unsigned char *start, ssize_t size) {
     return size >= 4 && ((start[0] == 0x1f && start[1] == 0x8b) || (start[1] == 0xb5 && start[2] == 0x2f) ||
