@@ -5,6 +5,7 @@
 
 #include "leat-pipeline.h"
 
+extern const struct leat_stage_type lt_coproc_stage;
 extern const struct leat_stage_type lt_exec_stage;
 extern const struct leat_stage_type lt_match_stage;
 extern const struct leat_stage_type lt_rate_stage;

@@ -8,20 +8,14 @@ import json
 import os
 import resource
 import signal
-import stat
 import subprocess
 import sys
 import time
 
-from program import LEAT, SANITIZED, end, leat, lines_of, minds_signals, run_tests, start, until, write
+from program import SANITIZED, end, leat, lines_of, minds_signals, run_tests, start, until, write
 
 NASTY = ["plain", "dir/file.txt", "/abs/dir/file.tar.gz", "a b", "it's", 'say "x"', "$HOME", "*", "semi;colon", "back\\slash",
          "dot.", "dir.d/noext", "/top", "trailing/", "ümläut.txt", "-n", "{}", "{/}", "x{y", "tab\there", "`id`", "a  b", " lead"]
-
-
-def words(*command):
-    """The standard output of another program."""
-    return subprocess.run(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True).stdout
 
 
 def numbers(count):

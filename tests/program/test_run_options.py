@@ -8,12 +8,11 @@ import collections
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 
-from program import end, leat, lines_of, minds_signals, run_tests, start, start_flowing, until, write
+from program import end, leat, lines_of, run_tests, start, until, write
 
 SEED = int(os.environ.get("RESUME_SEED", "20240229"))
 
