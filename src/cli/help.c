@@ -24,6 +24,8 @@ const struct lt_entry lt_examples[] = {
     {"leat - : queue:jobs.q", "Keep the lines of standard input in a queue that survives a crash."},
     {"leat queue:jobs.q : match -f .body ids='ID-\\d+' : done.ndjson --errors bad.jsonl --forever",
      "Work through that queue as a service; an item leaves it when its result is delivered."},
+    {"leat urls.txt : exec -t 10s -r 2 curl -sf {} : - -k -j 50 --resume state",
+     "Run a command for each line, 50 at once, in order; go on after a kill where it was."},
     {"leat 'gen:?count=1e6' : match dates='\\d{4}-\\d\\d-\\d\\d' : null: -j 2",
      "Measure how fast a stage is and what limits it."},
     {"leat run pipeline.yaml --set options.workers=8", "Run a pipeline that stands in a file."},

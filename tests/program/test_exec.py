@@ -401,6 +401,15 @@ def test_descriptors_run_out():
             run.balanced()
 
 
+def test_limit():
+    """Many workers have descriptors enough; their commands have the limit that there was"""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    run = end(start("-", ":", "exec", "true", ":", "exec", "-s", "sleep 1; ulimit -Sn # {}", ":", "-", "-j", "150", stdin=open(write("in", numbers(150)), "rb"),
+                    preexec_fn=limit)).check(0)
+    assert set(run.out.split()) == {b"128"}, run.out
+
+
 def test_yaml():
     """The same as a file"""
     words_of = ("-", ":", "exec", "-t", "10s", "-r", "1", "sh", "-c", "echo {} $1", "--", ":", "-", "-k")

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,6 +53,7 @@ static int be_born(void *argument) {
         if (dup2(birth->streams[i], i) < 0)
             goto failed;
     syscall(SYS_close_range, 3U, ~0U, 0U);
+    setrlimit(RLIMIT_NOFILE, &birth->launch->limit);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     run_program(birth->launch);
@@ -73,6 +75,21 @@ static void close_all(struct lt_child *child) {
     lt_child_close(&child->output);
     lt_child_close(&child->errors);
     lt_child_close(&child->exit);
+}
+
+/* The limit is the process's, so what it was before is, too, however many stages there are. */
+static struct rlimit limit_at_start;
+
+static void raise_limit(void) {
+    getrlimit(RLIMIT_NOFILE, &limit_at_start);
+    struct rlimit most = {limit_at_start.rlim_max, limit_at_start.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &most);
+}
+
+void lt_raise_limit(struct rlimit *before) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, raise_limit);
+    *before = limit_at_start;
 }
 
 /* A pipe with our end in `*ours` and the child's in `*theirs`. */
@@ -184,20 +201,26 @@ void lt_watch_close(struct lt_watch *watch) {
     leat_close_fd(watch->epoll);
 }
 
-static int add(const struct lt_watch *watch, int fd, uint32_t events, enum lt_event name) {
-    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)watch->child << 32 | name};
-    return fd < 0 || epoll_ctl(watch->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+void lt_watch_next(struct lt_watch *watch) {
+    watch->child++;
 }
 
-int lt_watch_child(struct lt_watch *watch, const struct lt_child *child, bool edges) {
-    uint32_t edge = edges ? EPOLLET : 0;
-    watch->child++;
-    int code = add(watch, child->exit, EPOLLIN, LT_CHILD_EXIT);
-    if (code == 0)
-        code = add(watch, child->output, EPOLLIN | edge, LT_CHILD_OUTPUT);
-    if (code == 0)
-        code = add(watch, child->errors, EPOLLIN | edge, LT_CHILD_ERRORS);
-    return code ? code : add(watch, child->input, EPOLLOUT | edge, LT_CHILD_INPUT);
+int lt_watch_child(struct lt_watch *watch, const struct lt_child *child, int events, bool edges) {
+    const struct {
+        int fd;
+        uint32_t events;
+    } all[] = {
+        {child->input, EPOLLOUT | (edges ? EPOLLET : 0)},
+        {child->output, EPOLLIN | (edges ? EPOLLET : 0)},
+        {child->errors, EPOLLIN | (edges ? EPOLLET : 0)},
+        {child->exit, EPOLLIN},
+    };
+    for (int i = 0; i < 4; i++) {
+        struct epoll_event event = {.events = all[i].events, .data.u64 = (uint64_t)watch->child << 32 | 1U << i};
+        if (events >> i & 1 && all[i].fd >= 0 && epoll_ctl(watch->epoll, EPOLL_CTL_ADD, all[i].fd, &event) < 0)
+            return -errno;
+    }
+    return 0;
 }
 
 static int look(const struct lt_watch *watch) {

@@ -25,16 +25,18 @@
 #include "leat-pipeline.h"
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /** What is to be started. */
 struct lt_launch {
-    const char *path; /**< the file; see lt_find_program() */
-    char **arguments; /**< NULL-terminated; arguments[-1] must be there: a script without "#!" needs it */
-    bool input;       /**< a pipe to its standard input; else it reads nothing */
-    bool output;      /**< a pipe from its standard output; else that is thrown away */
-    bool errors;      /**< a pipe from its standard error; else it has ours */
-    int nothing;      /**< a descriptor of /dev/null, for reading and writing */
+    const char *path;    /**< the file; see lt_find_program() */
+    char **arguments;    /**< NULL-terminated; arguments[-1] must be there: a script without "#!" needs it */
+    bool input;          /**< a pipe to its standard input; else it reads nothing */
+    bool output;         /**< a pipe from its standard output; else that is thrown away */
+    bool errors;         /**< a pipe from its standard error; else it has ours */
+    struct rlimit limit; /**< its limit of descriptors; see lt_raise_limit() */
+    int nothing;         /**< a descriptor of /dev/null, for reading and writing */
 };
 
 /** A child and the parent's ends of its pipes; -1: there is none. */
@@ -49,6 +51,10 @@ struct lt_ending {
     int code;   /**< exit code; -1: killed */
     int signal; /**< that killed it, or 0 */
 };
+
+/** Let this process have as many descriptors as it may: many workers need many. `*before`: what its children shall
+ * have, since some take the limit for what is usual. */
+void lt_raise_limit(struct rlimit *before);
 
 /** 0, or why it could not be started: -ENOENT, -EACCES, -E2BIG, -EAGAIN, … */
 int lt_child_start(struct lt_child *child, const struct lt_launch *launch, struct leat_error *error);
@@ -81,8 +87,10 @@ struct lt_watch {
 /** 0 or a negative errno value. */
 int lt_watch_open(struct lt_watch *watch);
 void lt_watch_close(struct lt_watch *watch);
-/** Watch what is there of a child, and no longer of the one before. With `edges` each event is told once. */
-int lt_watch_child(struct lt_watch *watch, const struct lt_child *child, bool edges);
+/** Watch these things (a set of events) of the child. With `edges` each event of a pipe is told once. */
+int lt_watch_child(struct lt_watch *watch, const struct lt_child *child, int events, bool edges);
+/** From now on another child is watched. */
+void lt_watch_next(struct lt_watch *watch);
 /** What has happened until `deadline`: a set of events, 0 when nothing has; -ECANCELED as everywhere. */
 int lt_watch_wait(struct lt_watch *watch, leat_time deadline);
 

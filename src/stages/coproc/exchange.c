@@ -32,8 +32,9 @@ int lt_partner_start(struct lt_partner *partner, struct leat_error *error) {
     fcntl(partner->child.input, F_SETPIPE_SZ, PIPE);
     fcntl(partner->child.output, F_SETPIPE_SZ, PIPE);
     code = fcntl(partner->child.output, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+    lt_watch_next(&partner->watch);
     if (code == 0)
-        code = lt_watch_child(&partner->watch, &partner->child, true);
+        code = lt_watch_child(&partner->watch, &partner->child, LT_CHILD_INPUT | LT_CHILD_OUTPUT | LT_CHILD_EXIT, true);
     if (code == 0)
         return 0;
     lt_child_end(&partner->child, true);

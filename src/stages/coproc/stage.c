@@ -115,7 +115,14 @@ static int prepare(struct coproc *coproc, const struct leat_segment *segment, st
         return code;
     }
     int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-    coproc->launch = (struct lt_launch){coproc->path, coproc->arguments + 1, true, true, false, nothing};
+    coproc->launch = (struct lt_launch){
+        .path = coproc->path,
+        .arguments = coproc->arguments + 1,
+        .input = true,
+        .output = true,
+        .nothing = nothing,
+    };
+    lt_raise_limit(&coproc->launch.limit);
     return nothing < 0 ? leat_fail(error, -errno, "coproc: /dev/null: %s", strerror(errno)) : 0;
 }
 

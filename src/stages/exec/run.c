@@ -42,10 +42,20 @@ static void cut(struct lt_execution *run, enum lt_cut why) {
     lt_child_signal(&run->child, SIGTERM);
 }
 
+/* A short command writes into its pipes and is gone: nobody need listen to it meanwhile. */
+static const leat_time SHORT = 2 * LEAT_MILLISECOND;
+
+static int listen_to(struct lt_execution *run) {
+    run->listens = true;
+    return lt_watch_child(&run->watch, &run->child, LT_CHILD_OUTPUT | LT_CHILD_ERRORS, false);
+}
+
 /* When a limit will have to be looked at again. One that depends on the others may come to be while this one runs. */
 static leat_time next_look(const struct lt_execution *run, leat_time limit) {
     if (run->cut)
         return run->kill_at;
+    if (!run->listens)
+        return run->started + SHORT;
     leat_time now = leat_now(), end = limit ? run->started + limit : LEAT_FOREVER;
     if (!run->timeout->percent)
         return end;
@@ -166,6 +176,9 @@ static int attend(void *argument) {
         run->exited = events & LT_CHILD_EXIT;
         if (!run->exited)
             look_at_time(run, limit);
+        int code = !run->exited && !run->listens && leat_now() - run->started >= SHORT ? listen_to(run) : 0;
+        if (code)
+            return code;
     }
     return 0;
 }
@@ -175,13 +188,14 @@ int lt_execute(struct lt_execution *run, struct leat_error *error) {
     lt_bucket_empty(&run->errors);
     run->errors_lost = 0;
     run->cut = LT_CUT_NOT;
-    run->exited = false;
+    run->exited = run->listens = false;
     run->started = leat_now();
     int code = lt_child_start(&run->child, run->launch, error);
     if (code)
         return code;
     feed(run);
-    code = lt_watch_child(&run->watch, &run->child, false);
+    lt_watch_next(&run->watch);
+    code = lt_watch_child(&run->watch, &run->child, LT_CHILD_INPUT | LT_CHILD_EXIT, false);
     if (code == 0)
         code = attend(run);
     if (!run->exited) {

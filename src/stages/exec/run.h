@@ -63,7 +63,7 @@ struct lt_execution {
     /* the run's own */
     struct lt_child child;
     leat_time started, kill_at;
-    bool exited;
+    bool exited, listens; /* to its pipes */
 };
 
 /** 0: it ran, and how it ended is in `execution`; negative: it could not be started. */

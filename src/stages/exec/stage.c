@@ -77,6 +77,7 @@ struct exec {
     char *path; /* of the program; NULL: it differs from item to item */
     bool filtered[CODES];
     bool dry_run;
+    struct rlimit limit;
     int nothing;
     struct lt_timeout timeout;
     pthread_mutex_t mutex; /* of standard error */
@@ -156,6 +157,7 @@ static int open_exec(void **stage, const struct leat_segment *segment, struct le
         return leat_fail(error, -ENOMEM, "exec: out of memory");
     exec->settings = *settings;
     exec->dry_run = segment->dry_run;
+    lt_raise_limit(&exec->limit);
     pthread_mutex_init(&exec->mutex, NULL);
     exec->nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (exec->nothing < 0)
@@ -421,6 +423,7 @@ static int process_item(struct exec *exec, struct worker *worker, struct leat_ba
         .input = exec->settings.input != NULL,
         .output = !exec->settings.discard,
         .errors = true,
+        .limit = exec->limit,
         .nothing = exec->nothing,
     };
     if (code == 0)
