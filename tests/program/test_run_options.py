@@ -81,6 +81,14 @@ def test_halt_running():
                 os.remove("ended")
 
 
+def test_halt_takes_its_time():
+    """After soon the grace does not run; a signal starts it"""
+    script = "test {} = 1 && { until [ -e at2 ]; do sleep 0.02; done; exit 1; }; echo >at{}; sleep 1.5; echo {}"
+    run = leat("-", ":", "exec", "-s", script, ":", "-", "-j", "2", "--halt", "soon,fail=1", "--grace", "200ms", data=numbers(9))
+    run.check(4).counted(delivered=1, failed=1)
+    assert run.out == b"2\n"
+
+
 def test_halt_first_success():
     """now,success=1 delivers the one that succeeded"""
     run = leat("-", ":", "exec", "-s", "test {} = 3 || sleep 100; echo found {}", ":", "-", "-j", "4", "--halt", "now,success=1",

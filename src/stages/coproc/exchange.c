@@ -59,13 +59,14 @@ static int end_by_force(void *argument) {
     struct lt_partner *partner = argument;
     lt_child_close(&partner->child.input);
     lt_child_signal(&partner->child, SIGTERM);
-    wait_for_end(partner, leat_after(partner->kill_after));
+    wait_for_end(partner, leat_after(partner->patience));
     return 0;
 }
 
 static void lose(struct lt_partner *partner, enum lt_loss why) {
     if (!partner->alive)
         return;
+    partner->patience = why == LT_LOST_STOP && partner->kill_after > LEAT_SECOND ? LEAT_SECOND : partner->kill_after;
     if (why != LT_LOST_ENDED)
         leat_shield(end_by_force, partner);
     partner->ending = lt_child_end(&partner->child, true);
@@ -82,6 +83,7 @@ static int end_in_peace(void *argument) {
 void lt_partner_end(struct lt_partner *partner) {
     if (!partner->alive)
         return;
+    partner->patience = partner->kill_after;
     leat_shield(end_in_peace, partner);
     partner->ending = lt_child_end(&partner->child, true);
     partner->alive = false;
@@ -174,7 +176,7 @@ ptrdiff_t lt_partner_exchange(struct lt_partner *partner, size_t count, lt_answe
         }
         int events = lt_watch_wait(&partner->watch, last + partner->timeout);
         if (events < 0) {
-            lose(partner, LT_LOST_TIME);
+            lose(partner, LT_LOST_STOP);
             return events;
         }
         ended = events & LT_CHILD_EXIT;

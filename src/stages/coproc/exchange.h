@@ -27,6 +27,7 @@ enum lt_loss {
     LT_LOST_TIME,   /**< no answer in time */
     LT_LOST_SPEECH, /**< it wrote more lines than it was given */
     LT_LOST_LENGTH, /**< a line without end */
+    LT_LOST_STOP,   /**< the run was called off */
 };
 
 struct lt_partner {
@@ -40,6 +41,7 @@ struct lt_partner {
     struct lt_stream output, input;
     size_t sent, scanned; /* of output; of input: cut into lines so far */
     enum lt_loss loss;
+    leat_time patience; /* with its end */
     struct lt_ending ending;
 };
 

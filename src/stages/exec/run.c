@@ -33,12 +33,12 @@ static int make_room(struct lt_bucket *bucket) {
 
 /* ----------------------------------------------------------------- ending */
 
-/* Ask it to end. */
+/* Ask it to end. A run that is stopped has less patience: its own end is near. */
 static void cut(struct lt_execution *run, enum lt_cut why) {
     if (run->cut)
         return;
     run->cut = why;
-    run->kill_at = leat_after(run->kill_after);
+    run->kill_at = leat_after(why == LT_CUT_STOP && run->kill_after > LEAT_SECOND ? LEAT_SECOND : run->kill_after);
     lt_child_signal(&run->child, SIGTERM);
 }
 
