@@ -45,6 +45,7 @@ static void publish(struct lt_walk *walk, struct leat_scope *scope) {
 
 static int crawl(struct lt_walk *walk) {
     struct lt_names names = {.parent = walk->root};
+    struct leat_crawl_report report;
     struct leat_crawl_options options = {
         .visit = lt_dir_visit,
         .arg = walk,
@@ -56,9 +57,14 @@ static int crawl(struct lt_walk *walk) {
         .destroy = forget,
         .out = walk->out,
         .stop_on_error = true,
+        .report = &report,
     };
     lt_folder_hold(walk->root);
-    return leat_crawl(&options, &(struct leat_bytes){(const char *)&names, sizeof names}, 1);
+    int code = leat_crawl(&options, &(struct leat_bytes){(const char *)&names, sizeof names}, 1);
+    if (!report.branches) /* it never began */
+        lt_folder_release(walk->root);
+    leat_crawl_report_free(&report);
+    return code;
 }
 
 static int run(void *arg) {
