@@ -232,6 +232,14 @@ static bool limited_by_output(const struct view *view, struct lt_verdict *verdic
     return true;
 }
 
+const char *lt_limit_name(int kind) {
+    static const char *const names[] = {
+        [LT_LIMIT_NONE] = "none",   [LT_LIMIT_CPU] = "processors", [LT_LIMIT_THROTTLE] = "rate",
+        [LT_LIMIT_STAGE] = "stage", [LT_LIMIT_INPUT] = "source",   [LT_LIMIT_OUTPUT] = "sink",
+    };
+    return names[kind];
+}
+
 void lt_verdict(const struct lt_snapshot *from, const struct lt_snapshot *to, unsigned processors,
                 struct lt_verdict *verdict) {
     struct view view;
