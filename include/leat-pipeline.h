@@ -197,7 +197,9 @@ struct leat_segment {
 struct leat_counter {
     const char *name; /**< one word; lives as long as the program */
     uint64_t value;
-    bool level; /**< what there is now, which may fall; otherwise a count from the start, which only rises */
+    bool level;            /**< what there is now, which may fall; otherwise a count from the start, which only rises */
+    const char *hindrance; /**< of a count of milliseconds in which the end's server let nothing through: why, for the
+                              verdict: "it blocks publishers"; NULL: another count */
 };
 
 /** Counters of one end, at most. */
@@ -213,6 +215,8 @@ struct leat_source_type {
     const char *scheme;  /**< "queue": matches "queue:…"; "" matches paths and "-" */
     const char *syntax;  /**< "queue:FILE[#NAME]" */
     const char *summary; /**< one sentence */
+    const char *server; /**< who else does the work, for the verdict: "the broker"; NULL: nobody of interest. While read
+                           waits for it, the state is LEAT_WAITS_OUTSIDE; while it has nothing, LEAT_WAITS_INPUT */
     const struct leat_option *options;
     size_t settings_size;
     bool last_read; /**< also read after a stop between two reads, until it returns -ECANCELED (see read) */
@@ -260,7 +264,8 @@ struct leat_sink_type {
     const char *summary;
     const struct leat_option *options;
     size_t settings_size;
-    bool renders; /**< write() takes all bytes from leat_item_render(): the workers make them, in parallel */
+    const char *server; /**< as of a source: whose confirmation a batch waits for */
+    bool renders;       /**< write() takes all bytes from leat_item_render(): the workers make them, in parallel */
     int (*open)(void **sink, const struct leat_segment *segment, struct leat_error *error);
     /**
      * Write the LIVE items of these batches, in order; each becomes DELIVERED
@@ -271,6 +276,8 @@ struct leat_sink_type {
     int (*write)(void *sink, struct leat_batch **batches, size_t count, struct leat_error *error);
     /** No more will come: everything is confirmed before this returns 0. */
     int (*flush)(void *sink, struct leat_error *error);
+    /** Called after flush, if at all: wait until others have taken away what is there. NULL: it cannot tell. */
+    int (*emptied)(void *sink, struct leat_error *error);
     /** As of a source. */
     size_t (*counters)(void *sink, struct leat_counter counters[LEAT_COUNTERS]);
     void (*close)(void *sink);

@@ -6,6 +6,7 @@
  * what it sends to (for a group of workers, its foreman does). A stop never
  * breaks that chain: it only decides what is done with a batch on its way.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "pipeline/batch.h"
 #include "pipeline/engine.h"
@@ -19,6 +20,7 @@ void lt_close_input(struct lt_pipeline *pipeline, size_t group) {
         return;
     }
     leat_chan_close(pipeline->groups[group].in);
+    leat_chan_close(pipeline->groups[group].ended);
     leat_chan_close(pipeline->groups[group].more);
 }
 
@@ -82,6 +84,7 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     struct lt_tally *tally = &pipeline->tally;
     batch->sequence = sequence;
     lt_stamp(pipeline, batch, pipeline->plan->from.spelling);
+    slot->read = lt_now();
     lt_store(&slot->count, batch->count, relaxed);
     lt_store(&slot->position, batch->items[0].position, relaxed);
     lt_store(&slot->id, batch->items[0].id, relaxed);
@@ -129,7 +132,8 @@ static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
     const struct lt_plan *plan = pipeline->plan;
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     uint64_t share = share_of_batch(pipeline);
-    lt_batch_limit(batch, lt_pace(pipeline), pipeline->most_bytes < share ? pipeline->most_bytes : share);
+    lt_batch_limit(batch, lt_steer_items(pipeline, lt_pace(pipeline)),
+                   pipeline->most_bytes < share ? pipeline->most_bytes : share);
     lt_line_switch(&pipeline->source_line, LEAT_BUSY);
     int code = plan->source->read(pipeline->source, batch, &error);
     if (code >= 0 && batch->count == 0)
@@ -154,6 +158,7 @@ int lt_source_task(void *argument) {
         lt_break(pipeline, pipeline->plan->from.spelling, &(struct leat_error){-ENOMEM, "out of memory"}, LT_DRAINING);
     struct leat_batch *last = more && pipeline->plan->source->last_read ? free_batch(pipeline) : NULL;
     while (more) {
+        lt_steer_before(pipeline);
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
         struct leat_batch *batch = lt_level(pipeline) == LT_RUNNING ? free_batch(pipeline) : NULL;
         if (!batch)
@@ -167,11 +172,12 @@ int lt_source_task(void *argument) {
             break;
         }
         take_in(pipeline, batch, sequence++);
+        lt_steer_after(pipeline, batch->count);
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
         lt_slot_move(batch, LT_QUEUED, 1);
         hand_on(pipeline, &pipeline->reading, 0, batch);
     }
-    lt_line_switch(line, LEAT_WAITS_INPUT);
+    lt_line_switch(line, LEAT_WAITS_OUTPUT); /* from now on it is not the source that holds anybody up */
     lt_reach_close(pipeline, &pipeline->reading);
     lt_close_input(pipeline, 0);
     return 0;
@@ -244,6 +250,7 @@ void lt_work(struct lt_worker *worker) {
     size_t column = group->index + 1;
     lt_store(&worker->task, lt_task_here(), relaxed);
     for (struct leat_batch *batch;;) {
+        lt_stand_by(worker);
         lt_line_switch(&worker->line, LEAT_WAITS_INPUT);
         if (!next_batch(worker, &batch))
             break;
@@ -328,6 +335,23 @@ static void flush_sink(struct lt_pipeline *pipeline) {
     break_sink(pipeline, &error);
 }
 
+/** Others take out of the sink's target what was written; a stop ends the waiting. */
+static void wait_until_empty(struct lt_pipeline *pipeline) {
+    const struct leat_sink_type *type = pipeline->plan->sink;
+    struct leat_error error = {.code = 0, .text = "it did not say whether it is empty, nor why"};
+    struct lt_reach *reach = &pipeline->emptying;
+    if (!pipeline->plan->options.until_empty || pipeline->sink_broken || lt_level(pipeline) != LT_RUNNING)
+        return;
+    int code = lt_reach_open(pipeline, reach, LT_DRAINING);
+    if (code == 0)
+        code = type->emptied(pipeline->sink, &error);
+    lt_reach_close(pipeline, reach);
+    if (code == 0)
+        lt_store(&pipeline->emptied, lt_now(), relaxed);
+    else if (lt_level(pipeline) == LT_RUNNING)
+        break_sink(pipeline, &error);
+}
+
 int lt_sink_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
     if (!lt_begin(pipeline))
@@ -346,6 +370,7 @@ int lt_sink_task(void *argument) {
             write_batches(pipeline, batches, (size_t)count);
     }
     flush_sink(pipeline);
+    wait_until_empty(pipeline);
     lt_line_switch(line, LEAT_WAITS_INPUT);
     leat_chan_close(pipeline->confirmed);
     return 0;

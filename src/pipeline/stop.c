@@ -30,6 +30,7 @@ void lt_raise(struct lt_pipeline *pipeline, enum lt_level level) {
         lt_store(&pipeline->level, (uint32_t)level, release);
         cancel(&pipeline->opening, level);
         cancel(&pipeline->reading, level);
+        cancel(&pipeline->emptying, level);
         for (size_t g = 0; g < pipeline->group_count; g++)
             for (unsigned w = 0; w < lt_load(&pipeline->groups[g].started, acquire); w++)
                 cancel(&pipeline->groups[g].members[w]->reach, level);
