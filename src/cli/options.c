@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
+#include "cli/bench/options.h"
 #include "cli/load/options.h"
 #include "cli/suggest.h"
 #include "cli/value.h"
@@ -15,8 +16,9 @@
 #define FRONT(member) offsetof(struct lt_front, member)
 
 const struct leat_option lt_front_options[] = {
-    {"workers", 'j', LEAT_OPTION_COUNT, RUN(workers), "N", NULL,
-     "Workers; by default as many as there are processors."},
+    {"workers", 'j', LEAT_OPTION_WORKERS, RUN(workers), "N|N%|auto", NULL,
+     "Workers: so many, per cent of the processors, or (auto, also without the option) as many as there are "
+     "processors."},
     {"keep-order", 'k', LEAT_OPTION_FLAG, RUN(keep_order), NULL, NULL, "Deliver in the order of the input."},
     {"forever", 0, LEAT_OPTION_FLAG, RUN(forever), NULL, NULL,
      "Wait for more at the end of the input: for services. By default a run ends when its input does."},
@@ -28,6 +30,16 @@ const struct leat_option lt_front_options[] = {
     {"errors", 0, LEAT_OPTION_STRING, RUN(errors), "FILE", NULL,
      "Append failed items here, one JSON object a line: item, stage, reason."},
     {"dead", 0, LEAT_OPTION_STRING, RUN(dead), "TO", NULL, "Deliver failed items there, as they came."},
+    {"halt", 0, LEAT_OPTION_STRING, RUN(halt_text), "WHEN,WHY", NULL,
+     "End once so many items have failed, succeeded or are done: soon,fail=3 begins no more, now,fail=20% also calls "
+     "off "
+     "what is being processed; success=N, done=N."},
+    {"resume", 0, LEAT_OPTION_STRING, RUN(resume), "FILE", NULL,
+     "Keep in FILE which items are done, and pass over those that an earlier run has recorded there."},
+    {"dry-run", 0, LEAT_OPTION_FLAG, FRONT(run.dry_run), NULL, NULL,
+     "Print what the first stage that changes anything would do; do nothing, and give everything back."},
+    {"memory", 0, LEAT_OPTION_SIZE, RUN(memory), "SIZE", NULL,
+     "Bytes of items on their way at once, at most, and one item more; by default about 32M."},
     {"batch", 0, LEAT_OPTION_COUNT, RUN(batch_items), "N", NULL, "Items that travel together, at most."},
     {"batch-bytes", 0, LEAT_OPTION_SIZE, RUN(batch_bytes), "SIZE", NULL, "Bytes that travel together, at most."},
     {"progress", 0, LEAT_OPTION_STRING, FRONT(progress), "auto|always|never", "auto",
@@ -38,6 +50,13 @@ const struct leat_option lt_front_options[] = {
      "each part does."},
     {"stats-json", 0, LEAT_OPTION_FLAG, FRONT(stats_json), NULL, NULL,
      "The same as a JSON object a line, also with --quiet; the last one has the final numbers."},
+    {"http", 0, LEAT_OPTION_STRING, FRONT(http), "[HOST:]PORT", NULL,
+     "Serve a page to watch the run with, and /status.json, /metrics, /ready; by default on 127.0.0.1 only."},
+    {"control", 0, LEAT_OPTION_FLAG, FRONT(control), NULL, NULL,
+     "With --http: who has the token, which is printed, or that of $LEAT_CONTROL_TOKEN, may pause, stop, set rate and "
+     "workers."},
+    {"trace", 0, LEAT_OPTION_STRING, RUN(trace), "ID|N|1/N", NULL,
+     "Tell where the time of an item went, by its id or position, or that of every Nth."},
     {"report", 0, LEAT_OPTION_STRING, FRONT(report), "FILE", NULL,
      "Write counts, times of each stage and the verdict as JSON at the end; of load also .html and .svg."},
     {"quiet", 'q', LEAT_OPTION_FLAG, FRONT(quiet), NULL, NULL, "No progress, no last line, no verdict; errors only."},
@@ -54,7 +73,7 @@ bool lt_front_is_lasting(const struct leat_option *option) {
 }
 
 const struct leat_option lt_stage_options[] = {
-    {"workers", 'j', LEAT_OPTION_COUNT, offsetof(struct lt_stage_flags, workers), "N", NULL,
+    {"workers", 'j', LEAT_OPTION_WORKERS, offsetof(struct lt_stage_flags, workers), "N|N%|auto", NULL,
      "Workers of this stage alone."},
     {"name", 'n', LEAT_OPTION_STRING, offsetof(struct lt_stage_flags, name), "NAME", NULL,
      "What messages and reports call the stage."},
@@ -240,10 +259,16 @@ int lt_options_check(struct leat_error *error) {
         result = check_table(lt_source_types[i]->syntax, lt_source_types[i]->options, lt_front_options, error);
     if (!result)
         result = check_table("load", lt_load_options, lt_front_options, error);
+    if (!result)
+        result = check_table("bench", lt_bench_options, lt_front_options, error);
+    for (size_t i = 0; !result && lt_source_types[i]; i++)
+        result = check_pair(lt_source_types[i]->syntax, lt_source_types[i]->options, lt_bench_options, error);
     for (size_t i = 0; !result && lt_sink_types[i]; i++) {
         result = check_table(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_front_options, error);
         if (!result)
             result = check_pair(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_load_options, error);
+        if (!result)
+            result = check_pair(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_bench_options, error);
     }
     for (size_t i = 0; !result && lt_stage_types[i]; i++) {
         result = check_table(lt_stage_types[i]->name, lt_stage_types[i]->options, lt_stage_options, error);

@@ -10,10 +10,12 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "cli/beside.h"
+#include "cli/part.h"
 #include "cli/progress.h"
 #include "cli/watch.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,8 @@ static int exit_code(const struct lt_plan *plan, const struct lt_report *report,
         return LT_EXIT_INTERNAL;
     case LT_LATE:
         return LT_EXIT_LATE;
+    case LT_HALTED:
+        return LT_EXIT_HALTED;
     case LT_NOT_STARTED:
         /* Opening is where a stage reads its words: what is wrong with them is a mistake in the command. */
         return report->error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
@@ -69,6 +73,9 @@ static void print_end(const struct run *run, const struct lt_verdict *verdict, i
     char text[512];
     lt_progress_last(&run->report.last, &front->run, text, sizeof text);
     fprintf(stderr, "leat: %s\n", text);
+    if (run->report.last.skipped)
+        fprintf(stderr, "leat: %" PRIu64 " of those filtered were done before (--resume %s)\n",
+                run->report.last.skipped, front->run.resume);
     if (verdict->kind != LT_LIMIT_NONE)
         fprintf(stderr, "leat: bottleneck: %s\n", verdict->text);
     else if (run->report.last.counts.in)
@@ -124,8 +131,37 @@ static void leave(void *argument, const struct lt_report *report) {
     _exit(LT_EXIT_LATE);
 }
 
+/* Whoever may set the number of workers may want more than there are. */
+static uint64_t workers_room(void) {
+    enum { LEAST = 64, FOR_EACH_PROCESSOR = 8 };
+    uint64_t room = (uint64_t)lt_processors() * FOR_EACH_PROCESSOR;
+    return room < LEAST ? LEAST : room;
+}
+
+/* As far as the first stage that acts, to standard output, and nothing is written anywhere else. */
+static int plan_dry_run(struct lt_command *command, struct leat_error *error) {
+    struct lt_plan *plan = &command->plan;
+    struct lt_part part;
+    for (size_t i = 0; i < plan->stage_count; i++) {
+        plan->stages[i].segment.dry_run = true;
+        if (plan->stages[i].type->acts)
+            plan->stage_count = i + 1;
+    }
+    plan->options.errors = NULL;
+    plan->dead = NULL;
+    int code = lt_part_sink(&command->memory, &part, "-", error);
+    if (code == 0)
+        lt_part_finish(&command->memory, &part, plan);
+    return code;
+}
+
 int lt_run(struct lt_command *command) {
     static const struct lt_run_extra none;
+    struct leat_error error;
+    if (command->plan.options.dry_run && plan_dry_run(command, &error)) {
+        fprintf(stderr, "leat: --dry-run: %s\n", error.text);
+        return LT_EXIT_USAGE;
+    }
     return lt_run_with(command, &none);
 }
 
@@ -136,6 +172,8 @@ int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     struct run *run = lt_memory_take(&command->memory, sizeof *run);
     run->command = command;
     run->extra = extra;
+    if (command->front.control)
+        command->plan.options.workers_room = workers_room();
     run->pipeline = lt_pipeline_new(&command->plan, &error);
     if (!run->pipeline) {
         fprintf(stderr, "leat: %s\n", error.text);
@@ -144,7 +182,7 @@ int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     if (lt_watch_start(&run->watch, &set, &command->front, extra, run->pipeline, &error)) {
         fprintf(stderr, "leat: %s\n", error.text);
         lt_pipeline_free(run->pipeline);
-        return LT_EXIT_NOT_STARTED;
+        return error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
     }
     lt_pipeline_on_stuck(run->pipeline, leave, run);
     lt_pipeline_run(run->pipeline, &run->report);

@@ -6,6 +6,7 @@
  * what it sends to (for a group of workers, its foreman does). A stop never
  * breaks that chain: it only decides what is done with a batch on its way.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "pipeline/batch.h"
 #include "pipeline/engine.h"
@@ -19,6 +20,7 @@ void lt_close_input(struct lt_pipeline *pipeline, size_t group) {
         return;
     }
     leat_chan_close(pipeline->groups[group].in);
+    leat_chan_close(pipeline->groups[group].ended);
     leat_chan_close(pipeline->groups[group].more);
 }
 
@@ -29,7 +31,7 @@ void lt_return_items(struct leat_batch *batch) {
 }
 
 size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const char *place) {
-    size_t live = 0;
+    size_t live = 0, failed = 0;
     for (size_t i = 0; i < batch->count; i++) {
         struct leat_item *item = &batch->items[i];
         if (item->fate == LEAT_LIVE)
@@ -38,9 +40,12 @@ size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const ch
             continue;
         item->stage = place;
         /* The stop, not the item, is to blame. */
-        if (item->code == -ECANCELED && lt_level(pipeline) == LT_DROPPING)
+        if (item->code == -ECANCELED && lt_is_called_off(pipeline))
             item->fate = LEAT_RETURNED;
+        else
+            failed++;
     }
+    lt_halt_count(pipeline, LT_HALT_FAIL, failed);
     return live;
 }
 
@@ -82,6 +87,8 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     struct lt_tally *tally = &pipeline->tally;
     batch->sequence = sequence;
     lt_stamp(pipeline, batch, pipeline->plan->from.spelling);
+    lt_resume_skip(&pipeline->resume, batch);
+    slot->read = lt_now();
     lt_store(&slot->count, batch->count, relaxed);
     lt_store(&slot->position, batch->items[0].position, relaxed);
     lt_store(&slot->id, batch->items[0].id, relaxed);
@@ -98,13 +105,18 @@ static uint64_t travelling(const struct lt_pipeline *pipeline) {
     return kept + pipeline->slot_least < count ? count - kept : pipeline->slot_least;
 }
 
-/** What all batches may hold, for one of them: less the more there are. */
+/** What all batches may hold, for one of them: less the more there are. A limit that the user set is kept exactly. */
 static uint64_t share_of_batch(const struct lt_pipeline *pipeline) {
+    uint64_t memory = pipeline->plan->options.memory;
+    if (memory)
+        return memory / travelling(pipeline) + 1;
     uint64_t share = LT_BYTES_IN_FLIGHT / travelling(pipeline);
     return share < LT_LEAST_BYTES ? LT_LEAST_BYTES : share;
 }
 
 uint64_t lt_most_in_flight(const struct lt_pipeline *pipeline) {
+    if (pipeline->plan->options.memory)
+        return pipeline->plan->options.memory;
     uint64_t kept = pipeline->plan->sink->holds ? LEAT_HELD_BYTES : 0;
     return share_of_batch(pipeline) * travelling(pipeline) + kept;
 }
@@ -137,13 +149,16 @@ static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
     const struct lt_plan *plan = pipeline->plan;
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     uint64_t share = share_of_batch(pipeline);
-    lt_batch_limit(batch, lt_pace(pipeline), pipeline->most_bytes < share ? pipeline->most_bytes : share);
+    lt_batch_limit(batch, lt_steer_items(pipeline, lt_pace(pipeline)),
+                   pipeline->most_bytes < share ? pipeline->most_bytes : share);
     lt_line_switch(&pipeline->source_line, LEAT_BUSY);
     int code = plan->source->read(pipeline->source, batch, &error);
     if (code >= 0 && batch->count == 0)
         code = leat_fail(&error, -EPROTO, "it gave neither items nor the end");
     if (code >= 0)
         return true;
+    if (code == -ENODATA)
+        lt_store(&pipeline->all_read, true, release);
     if (code == -ENODATA || (code == -ECANCELED && lt_level(pipeline) != LT_RUNNING))
         return false;
     lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
@@ -162,6 +177,7 @@ int lt_source_task(void *argument) {
         lt_break(pipeline, pipeline->plan->from.spelling, &(struct leat_error){-ENOMEM, "out of memory"}, LT_DRAINING);
     struct leat_batch *last = more && pipeline->plan->source->last_read ? free_batch(pipeline) : NULL;
     while (more) {
+        lt_steer_before(pipeline);
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
         struct leat_batch *batch = lt_level(pipeline) == LT_RUNNING ? free_batch(pipeline) : NULL;
         if (!batch)
@@ -175,11 +191,12 @@ int lt_source_task(void *argument) {
             break;
         }
         take_in(pipeline, batch, sequence++);
+        lt_steer_after(pipeline, batch->count);
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
         lt_slot_move(batch, LT_QUEUED, 1);
         hand_on(pipeline, &pipeline->reading, 0, batch);
     }
-    lt_line_switch(line, LEAT_WAITS_INPUT);
+    lt_line_switch(line, LEAT_WAITS_OUTPUT); /* from now on it is not the source that holds anybody up */
     lt_reach_close(pipeline, &pipeline->reading);
     lt_close_input(pipeline, 0);
     return 0;
@@ -210,6 +227,17 @@ static void render(struct leat_batch *batch) {
             leat_item_render(batch, &batch->items[i], &out, &reason);
 }
 
+/** For --halt: what is live now has succeeded. */
+static void count_passed(struct lt_pipeline *pipeline, const struct leat_batch *batch) {
+    size_t passed = 0, filtered = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        passed += batch->items[i].fate == LEAT_LIVE;
+        filtered += batch->items[i].fate == LEAT_FILTERED && !batch->items[i].before;
+    }
+    lt_halt_count(pipeline, LT_HALT_SUCCESS, passed);
+    lt_halt_count(pipeline, LT_HALT_DONE, filtered);
+}
+
 static void process(struct lt_worker *worker, struct leat_batch *batch) {
     struct lt_pipeline *pipeline = worker->pipeline;
     struct lt_group *group = worker->group;
@@ -223,15 +251,17 @@ static void process(struct lt_worker *worker, struct leat_batch *batch) {
         int code = stage->type->process(pipeline->stages[group->first + s], worker->states[s], batch, &error);
         size_t live = lt_stamp(pipeline, batch, stage->segment.name);
         if (code < 0) {
-            if (code != -ECANCELED || lt_level(pipeline) != LT_DROPPING)
+            if (code != -ECANCELED || !lt_is_called_off(pipeline))
                 break_stage(pipeline, group, stage->segment.spelling, &error);
             lt_return_items(batch);
             return;
         }
         lt_line_switch(&worker->line, LEAT_BUSY);
         if (!live)
-            return;
+            break;
     }
+    if (group->index + 1 == pipeline->group_count)
+        count_passed(pipeline, batch);
     if (pipeline->plan->sink->renders && group->index + 1 == pipeline->group_count)
         render(batch);
 }
@@ -252,6 +282,7 @@ void lt_work(struct lt_worker *worker) {
     size_t column = group->index + 1;
     lt_store(&worker->task, lt_task_here(), relaxed);
     for (struct leat_batch *batch;;) {
+        lt_stand_by(worker);
         lt_line_switch(&worker->line, LEAT_WAITS_INPUT);
         if (!next_batch(worker, &batch))
             break;
@@ -296,6 +327,8 @@ static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batc
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     for (size_t b = 0; b < count; b++) {
         items += batches[b]->count;
+        if (!pipeline->group_count)
+            count_passed(pipeline, batches[b]);
         if (lt_level(pipeline) == LT_DROPPING)
             lt_return_items(batches[b]);
         if (!has_live(batches[b])) {
@@ -347,6 +380,23 @@ static void flush_sink(struct lt_pipeline *pipeline) {
     break_sink(pipeline, &error);
 }
 
+/** Others take out of the sink's target what was written; a stop ends the waiting. */
+static void wait_until_empty(struct lt_pipeline *pipeline) {
+    const struct leat_sink_type *type = pipeline->plan->sink;
+    struct leat_error error = {.code = 0, .text = "it did not say whether it is empty, nor why"};
+    struct lt_reach *reach = &pipeline->emptying;
+    if (!pipeline->plan->options.until_empty || pipeline->sink_broken || lt_level(pipeline) != LT_RUNNING)
+        return;
+    int code = lt_reach_open(pipeline, reach, LT_DRAINING);
+    if (code == 0)
+        code = type->emptied(pipeline->sink, &error);
+    lt_reach_close(pipeline, reach);
+    if (code == 0)
+        lt_store(&pipeline->emptied, lt_now(), relaxed);
+    else if (lt_level(pipeline) == LT_RUNNING)
+        break_sink(pipeline, &error);
+}
+
 int lt_sink_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
     if (!lt_begin(pipeline))
@@ -365,6 +415,7 @@ int lt_sink_task(void *argument) {
             write_batches(pipeline, batches, (size_t)count);
     }
     flush_sink(pipeline);
+    wait_until_empty(pipeline);
     lt_line_switch(line, LEAT_WAITS_INPUT);
     leat_chan_close(pipeline->confirmed);
     return 0;

@@ -174,6 +174,10 @@ def test_many():
         leat("gen:?count=3000&size=60k", ":", "mailto:ann@example.org", *FROM, "--title", "<{.n}>", env=environment(server)) \
             .check(0).counted(delivered=3000)
         assert count + 1 < len(server.mails) <= count + 4
+        count = len(server.mails)
+        leat("gen:?count=300&size=60k", ":", "mailto:ann@example.org", *FROM, "--title", "<{.n}>", "--memory", "4M",
+             env=environment(server)).check(0).counted(delivered=300)
+        assert count + 4 < len(server.mails) <= count + 12
 
 
 # -------------------------------------------------------------------------- server

@@ -291,6 +291,7 @@ static size_t count_source(void *arg, struct leat_counter counters[LEAT_COUNTERS
 const struct leat_source_type lt_jira_source = {
     .scheme = "jira",
     .syntax = "jira:JQL",
+    .server = "Jira",
     .summary = "The issues of a Jira server (Cloud, Server, Data Center) that a query finds, with all their comments.",
     .options = options,
     .settings_size = sizeof(struct settings),
