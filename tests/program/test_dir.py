@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""dir: lists what find lists, whatever the names, and goes on where it cannot enter; memory and descriptors stay bounded.
+"""dir: lists what find lists, whatever the names, and goes on where it cannot enter; memory and descriptors are bounded.
 
 DIR_SEED chooses the tree. LEAT_TEST_FULL: 500,000 files, a directory of a million, a chain of 20,000."""
 import json
@@ -16,8 +16,8 @@ from program import LEAT, SANITIZED, Run, end, leat, lines_of, run_tests, start,
 
 FULL = bool(os.environ.get("LEAT_TEST_FULL"))
 SEED = int(os.environ.get("DIR_SEED", random.randrange(1 << 32)))
-ODD = (b"new\nline", b"\xff\xfe\x80", b" ", b"-rf", b"a?b%41&c=d", b"*", b"quo\"te'", b"back\\slash", b"...", b"\x01\x7f",
-       b".hidden", b"caf\xc3\xa9", b"#", b"\xed\xa0\x80", b"x" * 255)
+ODD = (b"new\nline", b"\xff\xfe\x80", b" ", b"-rf", b"a?b%41&c=d", b"*", b"quo\"te'", b"back\\slash", b"...",
+       b"\x01\x7f", b".hidden", b"caf\xc3\xa9", b"#", b"\xed\xa0\x80", b"x" * 255)
 
 
 def name_of(chance, number):
