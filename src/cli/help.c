@@ -25,6 +25,8 @@ const struct lt_entry lt_examples[] = {
     {"leat - : queue:jobs.q", "Keep the lines of standard input in a queue that survives a crash."},
     {"leat queue:jobs.q : match -f .body ids='ID-\\d+' : done.ndjson --errors bad.jsonl --forever",
      "Work through that queue as a service; an item leaves it when its result is delivered."},
+    {"leat urls.txt : exec -t 10s -r 2 curl -sf {} : - -k -j 50 --resume state",
+     "Run a command for each line, 50 at once, in order; go on after a kill where it was."},
     {"leat 'gen:?count=1e6' : match dates='\\d{4}-\\d\\d-\\d\\d' : null: -j 2",
      "Measure how fast a stage is and what limits it."},
     {"leat run pipeline.yaml --set options.workers=8", "Run a pipeline that stands in a file."},
@@ -59,9 +61,10 @@ const struct lt_entry lt_usages[] = {
 const struct lt_entry lt_exit_codes[] = {
     {"0", "Every item was delivered, or filtered on purpose."},
     {"1", "Finished, but some items failed, or the run broke and the rest stayed with its source, or a load was "
-          "INVALID, or a bench slower than its baseline."},
+          "INVALID, or ended by a limit of --exit-when, or a bench slower than its baseline."},
     {"2", "The command line or the file is wrong; nothing was started."},
     {"3", "Could not start."},
+    {"4", "Ended by --halt."},
     {"5", "Out of time: --deadline or --grace."},
     {"70", "A defect of leat: the counts do not balance."},
     {"128+N", "Stopped by signal N; 141: whoever read the output has gone."},

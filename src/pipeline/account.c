@@ -10,6 +10,7 @@
  */
 #include "base/clock.h"
 #include "pipeline/engine.h"
+#include "sched/look.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -183,6 +184,14 @@ static void share_cpu(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot
     snapshot->stages[0].cpu = left > 0 ? left : 0;
 }
 
+leat_time lt_delayed(struct lt_pipeline *pipeline) {
+    leat_time before = lt_load(&pipeline->delayed, relaxed), now = lt_workers_delayed();
+    if (now <= before)
+        return before;
+    lt_store(&pipeline->delayed, now, relaxed);
+    return now;
+}
+
 void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot) {
     const struct lt_plan *plan = pipeline->plan;
     memset(snapshot, 0, sizeof *snapshot);
@@ -198,6 +207,8 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     source->name = plan->from.spelling;
     source->workers = 1;
     sink->name = plan->to.spelling;
+    snapshot->source_server = plan->source->server;
+    snapshot->sink_server = plan->sink->server;
     sink->workers = 1;
     for (size_t g = 0; g < pipeline->group_count; g++) {
         snapshot->stages[g + 1].name = pipeline->groups[g].name;
@@ -218,7 +229,12 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     add_line(&acknowledge, &pipeline->acknowledge_line, ended);
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
+    snapshot->emptied = lt_load(&pipeline->emptied, relaxed);
+    snapshot->with_sink = lt_load(&pipeline->tally.with_sink, relaxed);
+    snapshot->under_way = lt_load(&pipeline->tally.under_way, relaxed);
     share_cpu(pipeline, snapshot);
+    snapshot->delayed = lt_delayed(pipeline);
+    snapshot->skipped = lt_load(&pipeline->resume.skipped, relaxed);
     lt_ask_ends(pipeline, snapshot);
 }
 

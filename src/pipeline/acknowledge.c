@@ -10,6 +10,7 @@
  * a second one for the same batch does nothing, and a send into a channel that
  * has room for every batch, so that a sink's own thread never waits here.
  */
+#include "base/clock.h"
 #include "pipeline/batch.h"
 #include "pipeline/engine.h"
 
@@ -20,6 +21,11 @@
 #include <string.h>
 
 /* ------------------------------------------------------------ confirmation */
+
+static uint64_t microseconds_since(leat_time time) {
+    leat_time now = lt_now();
+    return now > time ? (uint64_t)((now - time) / LEAT_MICROSECOND) : 0;
+}
 
 static int send_confirmed(void *argument) {
     struct leat_batch *batch = argument;
@@ -32,10 +38,13 @@ void leat_batch_confirm(struct leat_batch *batch) {
     uint32_t expected = LT_SINKING;
     if (!slot || !lt_cas(&slot->place, &expected, LT_CONFIRMED, acq_rel))
         return;
+    if (slot->unconfirmed) {
+        uint64_t time = microseconds_since(lt_load(&slot->since, relaxed));
+        lt_fetch_add(&slot->pipeline->tally.with_sink, time * batch->count, relaxed);
+        lt_fetch_sub(slot->unconfirmed, 1, release);
+    }
     if (slot->notes)
         lt_trace_confirmed(slot);
-    if (slot->unconfirmed)
-        lt_fetch_sub(slot->unconfirmed, 1, release);
     int code = send_confirmed(batch);
     if (code == -ECANCELED || code == -ETIMEDOUT)
         leat_shield(send_confirmed, batch);
@@ -74,8 +83,8 @@ static size_t fill_dead(struct leat_batch *dead, struct leat_batch *batch) {
         if (item->fate != LEAT_FAILED)
             continue;
         struct leat_item *copy = leat_batch_add(dead);
-        leat_item_set(dead, copy, item->body, item->kind);
-        copy->text = item->text;
+        leat_item_set(dead, copy, lt_item_origin(item), item->kind);
+        copy->text = item->origin.data ? copy->body : item->text;
         copy->id = item->id;
         copy->position = item->position;
         copy->envelope = item->envelope;
@@ -167,7 +176,9 @@ static void settle_batch(struct lt_pipeline *pipeline, struct leat_batch *batch)
         record_failures(pipeline, batch);
     }
     for (size_t i = 0; i < batch->count; i++) {
-        const struct leat_item *item = &batch->items[i];
+        struct leat_item *item = &batch->items[i];
+        if (pipeline->plan->options.dry_run)
+            item->fate = LEAT_RETURNED;
         fates[item->fate <= LEAT_RETURNED ? item->fate : LEAT_RETURNED]++;
         bytes += item->fate == LEAT_DELIVERED ? item->body.size : 0;
     }
@@ -184,7 +195,11 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
     for (size_t b = 0; b < count; b++) {
         lt_slot_take(batches[b], LT_CONFIRMED, 0, NULL);
         settle_batch(pipeline, batches[b]);
+        add(&pipeline->tally.under_way,
+            microseconds_since(((struct lt_slot *)batches[b]->engine)->read) * batches[b]->count);
     }
+    if (lt_resume_write(&pipeline->resume, plan->options.resume, batches, count, &error) < 0)
+        lt_break(pipeline, "--resume", &error, LT_DRAINING);
     if (plan->source->finish && plan->source->finish(pipeline->source, batches, count, &error) < 0)
         lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
     for (size_t b = 0; b < count; b++) {
@@ -193,7 +208,7 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
             lt_trace_settled(pipeline, batches[b]);
             lt_trace_forget(slot);
         }
-        lt_histogram_add_many(&pipeline->latency, lt_now() - slot->came, batches[b]->count);
+        lt_histogram_add_many(&pipeline->latency, lt_now() - slot->read, batches[b]->count);
         lt_fetch_sub(&pipeline->tally.bytes_held, batches[b]->bytes, relaxed);
         lt_batch_reset(batches[b]);
         lt_slot_move(batches[b], LT_FREE, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, crew.c, steer.c, trace.c, order.c,
- * acknowledge.c, errors.c, stop.c, account.c and watchdog.c include it.
+ * acknowledge.c, errors.c, halt.c, resume.c, stop.c, account.c and watchdog.c include it.
  *
  * Who runs, and what goes between them (each arrow is a bounded channel of
  * batch pointers, every batch is owned by whoever took it last):
@@ -89,7 +89,7 @@ struct lt_slot {
     _Atomic size_t count;
     _Atomic uint64_t position, id; /* of its first item */
     _Atomic leat_time since;       /* in this place */
-    leat_time came;                /* when it was read */
+    leat_time read;                /* when it joined the run */
     leat_time *notes;              /* --trace: time in each place and column; NULL: none are made */
 };
 
@@ -154,9 +154,23 @@ struct lt_errors {
     size_t size, capacity;
 };
 
+/** How a run was halted. */
+enum lt_halted { LT_NOT_HALTED, LT_HALTED_SOON, LT_HALTED_NOW };
+
+/** What earlier runs have done, and what this one has. */
+struct lt_resume {
+    int fd; /* -1: there is none */
+    struct done *table;
+    size_t room, used;
+    char *records; /* in the making */
+    _Atomic uint64_t skipped;
+};
+
 struct lt_tally {
     _Atomic uint64_t in, delivered, filtered, failed, returned, bytes_in, bytes_out;
     _Atomic uint64_t bytes_held; /* read and not settled yet */
+    /* microseconds, summed over items: from reading to the end, and in the sink's hands */
+    _Atomic uint64_t under_way, with_sink;
 };
 
 struct lt_pipeline {
@@ -187,6 +201,12 @@ struct lt_pipeline {
     struct leat_chan *dead_confirmed;
     bool dead_broken;
     struct lt_errors errors;
+    struct lt_resume resume;
+
+    _Atomic uint64_t halt_count, halt_done; /* what --halt counts, and all that is done */
+    _Atomic uint32_t halted;                /* enum lt_halted; raised under the mutex */
+    _Atomic bool all_read;                  /* the source has come to its end */
+    struct leat_error halt_error;
 
     struct lt_line source_line, sink_line, acknowledge_line;
     struct lt_tally tally;
@@ -195,7 +215,9 @@ struct lt_pipeline {
     struct lt_trace trace;
     _Atomic leat_time started, flowing, ended; /* flowing: the source and the first workers were let go */
     leat_time cpu_before;
+    _Atomic leat_time emptied;
     _Atomic leat_time cpu_after; /* 0 while it runs */
+    _Atomic leat_time delayed;   /* as far as it was known last */
 
     /* steering; `limiter` is the source task's own */
     _Atomic bool paused, limiter_changed;
@@ -217,7 +239,7 @@ struct lt_pipeline {
     _Atomic uint32_t late; /* enum lt_late */
     bool sink_broken;
     struct leat_error error;
-    struct lt_reach opening, reading;
+    struct lt_reach opening, reading, emptying;
     struct leat_wg beginning, gate; /* tasks that have not begun; 1 until all have */
 
     /* watchdog */
@@ -238,6 +260,8 @@ void lt_line_view(struct lt_line *line, struct lt_line_view *view);
 void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column);
 void lt_slot_take(struct leat_batch *batch, enum lt_place place, size_t column, struct lt_line *line);
 leat_time lt_process_cpu(void);
+/** lt_snapshot.delayed; asked for the last time before the runtime ends. */
+leat_time lt_delayed(struct lt_pipeline *pipeline);
 bool lt_balanced(const struct lt_pipeline *pipeline);
 
 /** Items for the next batch: what the slowest group does in about LT_TARGET_WORK, and never much more than was proven
@@ -245,6 +269,10 @@ bool lt_balanced(const struct lt_pipeline *pipeline);
 uint64_t lt_pace(struct lt_pipeline *pipeline);
 
 /* stop.c */
+/** Are stages called off, so that -ECANCELED is nobody's fault? */
+bool lt_is_called_off(const struct lt_pipeline *pipeline);
+/** Stages begin nothing more, the first time for this reason; now: nor finish what they have. */
+void lt_call_off(struct lt_pipeline *pipeline, enum lt_halted how, const struct leat_error *why);
 void lt_raise(struct lt_pipeline *pipeline, enum lt_level level);
 enum lt_level lt_level(const struct lt_pipeline *pipeline);
 /** Keep the first error, with `spelling` before it, and go no further than `level` allows. */
@@ -253,6 +281,19 @@ void lt_break(struct lt_pipeline *pipeline, const char *spelling, const struct l
 int lt_reach_open(struct lt_pipeline *pipeline, struct lt_reach *reach, enum lt_level level);
 /** Close it: whatever blocks afterwards is not cut short. May be called again. */
 void lt_reach_close(struct lt_pipeline *pipeline, struct lt_reach *reach);
+
+/* halt.c */
+/** Items have failed, have passed the last stage, or are done otherwise: maybe that is enough. */
+void lt_halt_count(struct lt_pipeline *pipeline, enum lt_halt_why why, uint64_t items);
+
+/* resume.c */
+int lt_resume_open(struct lt_resume *resume, const char *path, struct leat_error *error);
+/** Filter out what was done before. The source's task only. */
+void lt_resume_skip(struct lt_resume *resume, struct leat_batch *batch);
+/** Record what has been done. The acknowledge task only. */
+int lt_resume_write(struct lt_resume *resume, const char *path, struct leat_batch **batches, size_t count,
+                    struct leat_error *error);
+void lt_resume_close(struct lt_resume *resume);
 
 /* run.c */
 /** Make batches, as long as there may be more. 0 or -ENOMEM. */

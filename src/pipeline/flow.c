@@ -31,7 +31,7 @@ void lt_return_items(struct leat_batch *batch) {
 }
 
 size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const char *place) {
-    size_t live = 0;
+    size_t live = 0, failed = 0;
     for (size_t i = 0; i < batch->count; i++) {
         struct leat_item *item = &batch->items[i];
         if (item->fate == LEAT_LIVE)
@@ -40,9 +40,12 @@ size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const ch
             continue;
         item->stage = place;
         /* The stop, not the item, is to blame. */
-        if (item->code == -ECANCELED && lt_level(pipeline) == LT_DROPPING)
+        if (item->code == -ECANCELED && lt_is_called_off(pipeline))
             item->fate = LEAT_RETURNED;
+        else
+            failed++;
     }
+    lt_halt_count(pipeline, LT_HALT_FAIL, failed);
     return live;
 }
 
@@ -84,7 +87,8 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     struct lt_tally *tally = &pipeline->tally;
     batch->sequence = sequence;
     lt_stamp(pipeline, batch, pipeline->plan->from.spelling);
-    slot->came = lt_now();
+    lt_resume_skip(&pipeline->resume, batch);
+    slot->read = lt_now();
     lt_store(&slot->count, batch->count, relaxed);
     lt_store(&slot->position, batch->items[0].position, relaxed);
     lt_store(&slot->id, batch->items[0].id, relaxed);
@@ -94,13 +98,18 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     lt_fetch_add(&tally->in, batch->count, release);
 }
 
-/** What all batches may hold, for one of them: less the more there are. */
+/** What all batches may hold, for one of them: less the more there are. A limit that the user set is kept exactly. */
 static uint64_t share_of_batch(const struct lt_pipeline *pipeline) {
+    uint64_t memory = pipeline->plan->options.memory;
+    if (memory)
+        return memory / lt_load(&pipeline->slot_count, relaxed) + 1;
     uint64_t share = LT_BYTES_IN_FLIGHT / lt_load(&pipeline->slot_count, relaxed);
     return share < LT_LEAST_BYTES ? LT_LEAST_BYTES : share;
 }
 
 uint64_t lt_most_in_flight(const struct lt_pipeline *pipeline) {
+    if (pipeline->plan->options.memory)
+        return pipeline->plan->options.memory;
     return share_of_batch(pipeline) * lt_load(&pipeline->slot_count, relaxed);
 }
 
@@ -140,6 +149,8 @@ static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
         code = leat_fail(&error, -EPROTO, "it gave neither items nor the end");
     if (code >= 0)
         return true;
+    if (code == -ENODATA)
+        lt_store(&pipeline->all_read, true, release);
     if (code == -ENODATA || (code == -ECANCELED && lt_level(pipeline) != LT_RUNNING))
         return false;
     lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
@@ -177,7 +188,7 @@ int lt_source_task(void *argument) {
         lt_slot_move(batch, LT_QUEUED, 1);
         hand_on(pipeline, &pipeline->reading, 0, batch);
     }
-    lt_line_switch(line, LEAT_WAITS_INPUT);
+    lt_line_switch(line, LEAT_WAITS_OUTPUT); /* from now on it is not the source that holds anybody up */
     lt_reach_close(pipeline, &pipeline->reading);
     lt_close_input(pipeline, 0);
     return 0;
@@ -208,6 +219,17 @@ static void render(struct leat_batch *batch) {
             leat_item_render(batch, &batch->items[i], &out, &reason);
 }
 
+/** For --halt: what is live now has succeeded. */
+static void count_passed(struct lt_pipeline *pipeline, const struct leat_batch *batch) {
+    size_t passed = 0, filtered = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        passed += batch->items[i].fate == LEAT_LIVE;
+        filtered += batch->items[i].fate == LEAT_FILTERED && !batch->items[i].before;
+    }
+    lt_halt_count(pipeline, LT_HALT_SUCCESS, passed);
+    lt_halt_count(pipeline, LT_HALT_DONE, filtered);
+}
+
 static void process(struct lt_worker *worker, struct leat_batch *batch) {
     struct lt_pipeline *pipeline = worker->pipeline;
     struct lt_group *group = worker->group;
@@ -221,15 +243,17 @@ static void process(struct lt_worker *worker, struct leat_batch *batch) {
         int code = stage->type->process(pipeline->stages[group->first + s], worker->states[s], batch, &error);
         size_t live = lt_stamp(pipeline, batch, stage->segment.name);
         if (code < 0) {
-            if (code != -ECANCELED || lt_level(pipeline) != LT_DROPPING)
+            if (code != -ECANCELED || !lt_is_called_off(pipeline))
                 break_stage(pipeline, group, stage->segment.spelling, &error);
             lt_return_items(batch);
             return;
         }
         lt_line_switch(&worker->line, LEAT_BUSY);
         if (!live)
-            return;
+            break;
     }
+    if (group->index + 1 == pipeline->group_count)
+        count_passed(pipeline, batch);
     if (pipeline->plan->sink->renders && group->index + 1 == pipeline->group_count)
         render(batch);
 }
@@ -286,6 +310,8 @@ static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batc
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     for (size_t b = 0; b < count; b++) {
         items += batches[b]->count;
+        if (!pipeline->group_count)
+            count_passed(pipeline, batches[b]);
         if (lt_level(pipeline) == LT_DROPPING)
             lt_return_items(batches[b]);
         if (!has_live(batches[b])) {
@@ -335,6 +361,23 @@ static void flush_sink(struct lt_pipeline *pipeline) {
     break_sink(pipeline, &error);
 }
 
+/** Others take out of the sink's target what was written; a stop ends the waiting. */
+static void wait_until_empty(struct lt_pipeline *pipeline) {
+    const struct leat_sink_type *type = pipeline->plan->sink;
+    struct leat_error error = {.code = 0, .text = "it did not say whether it is empty, nor why"};
+    struct lt_reach *reach = &pipeline->emptying;
+    if (!pipeline->plan->options.until_empty || pipeline->sink_broken || lt_level(pipeline) != LT_RUNNING)
+        return;
+    int code = lt_reach_open(pipeline, reach, LT_DRAINING);
+    if (code == 0)
+        code = type->emptied(pipeline->sink, &error);
+    lt_reach_close(pipeline, reach);
+    if (code == 0)
+        lt_store(&pipeline->emptied, lt_now(), relaxed);
+    else if (lt_level(pipeline) == LT_RUNNING)
+        break_sink(pipeline, &error);
+}
+
 int lt_sink_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
     if (!lt_begin(pipeline))
@@ -353,6 +396,7 @@ int lt_sink_task(void *argument) {
             write_batches(pipeline, batches, (size_t)count);
     }
     flush_sink(pipeline);
+    wait_until_empty(pipeline);
     lt_line_switch(line, LEAT_WAITS_INPUT);
     leat_chan_close(pipeline->confirmed);
     return 0;

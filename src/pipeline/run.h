@@ -53,14 +53,20 @@ struct lt_failures {
 
 struct lt_snapshot {
     leat_time elapsed;
+    leat_time delayed; /**< workers' threads, all together, were ready and other processes had the processors */
     struct lt_counts counts;
     uint64_t total;          /**< 0: unknown */
+    uint64_t skipped;        /**< of those filtered: done before, by --resume */
     uint64_t unconfirmed;    /**< items that the sink has and did not confirm yet */
     leat_time acknowledging; /**< spent in telling the source what became of its items */
-    size_t stage_count;      /**< source first, sink last */
+    uint64_t under_way;      /**< microseconds from reading to the end, summed over the items that are over */
+    uint64_t with_sink;      /**< of that, until the sink's confirmation */
+    const char *source_server, *sink_server; /**< as in their types */
+    size_t stage_count;                      /**< source first, sink last */
     struct lt_stage_snapshot stages[LT_MAX_STAGES + 2];
     struct lt_counters source_counters, sink_counters;
     struct lt_latency latency;
+    leat_time emptied; /**< moment at which others had taken all (until_empty); 0: not yet */
     bool flowing, stopping, paused;
     double rate; /**< limit of what is read, items a second; 0: none */
 };
@@ -70,6 +76,7 @@ enum lt_outcome {
     LT_NOT_STARTED, /**< something could not be opened */
     LT_BROKEN,      /**< source, stage or sink failed in mid-run; what was not delivered is with its source */
     LT_LATE,        /**< --deadline or --grace */
+    LT_HALTED,      /**< by --halt */
     LT_STOPPED,     /**< by lt_pipeline_stop: dropped, or stopped before it began */
     LT_INTERNAL,    /**< the counts do not balance, or every task waited for ever: a defect of leat */
 };
@@ -77,7 +84,7 @@ enum lt_outcome {
 struct lt_report {
     enum lt_outcome outcome;
     struct lt_snapshot last;
-    struct leat_error error; /**< of NOT_STARTED, BROKEN, LATE, INTERNAL */
+    struct leat_error error; /**< of NOT_STARTED, BROKEN, LATE, HALTED, INTERNAL */
 };
 
 struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_error *error);
@@ -113,7 +120,15 @@ void lt_pipeline_on_stuck(struct lt_pipeline *pipeline, lt_leave *leave, void *a
 /** The verdict on a snapshot (or on the difference of two): who limits the run, and what one more worker would bring.
  */
 struct lt_verdict {
-    enum { LT_LIMIT_NONE, LT_LIMIT_CPU, LT_LIMIT_THROTTLE, LT_LIMIT_STAGE, LT_LIMIT_INPUT, LT_LIMIT_OUTPUT } kind;
+    enum {
+        LT_LIMIT_NONE,
+        LT_LIMIT_CPU,
+        LT_LIMIT_THROTTLE,
+        LT_LIMIT_STAGE,
+        LT_LIMIT_SERVER,
+        LT_LIMIT_INPUT,
+        LT_LIMIT_OUTPUT
+    } kind;
     size_t stage;    /**< index into snapshot.stages */
     double capacity; /**< items a second of the bottleneck; 0: unknown */
     double gain;     /**< predicted throughput with one more worker, divided by today's; 1: none */

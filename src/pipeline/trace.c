@@ -139,7 +139,7 @@ void lt_trace_settled(struct lt_pipeline *pipeline, const struct leat_batch *bat
         add(&line, "leat: trace: item %" PRIu64 " (id %016" PRIx64 ", with %zu others) %s: ", item->position, item->id,
             batch->count - 1, fate_name(item->fate));
         add_way(&line, pipeline, slot);
-        add(&line, "%.3f ms since it was read\n", (double)(lt_now() - slot->came) / (double)LEAT_MILLISECOND);
+        add(&line, "%.3f ms since it was read\n", (double)(lt_now() - slot->read) / (double)LEAT_MILLISECOND);
         lt_report(STDERR_FILENO, line.text, line.size);
     }
 }

@@ -5,6 +5,8 @@
 
 #include "leat-pipeline.h"
 
+extern const struct leat_stage_type lt_coproc_stage;
+extern const struct leat_stage_type lt_exec_stage;
 extern const struct leat_stage_type lt_match_stage;
 extern const struct leat_stage_type lt_rate_stage;
 extern const struct leat_stage_type lt_read_stage;

@@ -280,7 +280,7 @@ static void test_refusals(void **state) {
     assert_refused("\"where\" is a stage; a pipeline begins with where its items come from", "where", ".a");
     assert_refused("unknown option \"--erors\" (did you mean \"--errors\"?)", "in", "--erors", "x");
     assert_refused("option --errors needs a value: --errors FILE", "in", "--errors");
-    assert_refused("option -j needs a value: -j N", "in", "-kj");
+    assert_refused("option -j needs a value: -j N|N%|auto", "in", "-kj");
     assert_refused("option --quiet takes no value; --no-quiet turns it off", "in", "--quiet=1");
     assert_refused("unknown option \"--no-errors\" (did you mean \"--errors\"?)", "in", "--no-errors");
     assert_refused("--deadline: \"soon\" is not a duration (write 500ms, 30s, 5m, 1h30m; plain means seconds)", "in",

@@ -5,7 +5,7 @@
 Whatever fails: the program ends with a documented exit code, says what went wrong, balances its counts, gives all
 descriptors and memory back, calls nothing a success that is none, and the next run without a fault completes the work.
 
-    tests/program/test_faults.py                     a sample, chosen by FAULT_SEED; FAULT_RUNS for each job
+    tests/program/test_faults.py                     a sample, chosen by FAULT_SEED; FAULT_RUNS for each job ("all")
     tests/program/test_faults.py --all [JOB …]       every call of every kind
     tests/program/test_faults.py --one JOB FAULT N   one run, as a failure names it: --one match allocate 17
 
@@ -29,7 +29,7 @@ import traceback
 from program import LAST_LINE, LEAT, LIMIT, SANITIZED, Run, end, leat, lines_of, start, write
 
 SEED = os.environ.get("FAULT_SEED") or str(random.SystemRandom().randrange(1 << 32))
-RUNS = int(os.environ.get("FAULT_RUNS", "8"))
+RUNS = os.environ.get("FAULT_RUNS", "8")  # or "all"
 BUILD = os.environ.get("LEAT_BUILD", os.path.dirname(os.path.realpath(LEAT)))
 LIBRARY = os.path.join(BUILD, "tests", "libfault.so")
 os.environ["LEAT_WORKERS"] = "2"
@@ -316,10 +316,26 @@ class Library(Command):
         self.expected = b"%d\n" % (300 * 301 // 2 * 4)
 
 
+class Commands(Job):
+    """a command for each line, or one for all, and a record of what is done"""
+
+    counts = {"delivered": 15}
+
+    def __init__(self, *stage):
+        self.words = ("in", ":", *stage, ":", "out", "--append", "-j", 2, "--resume", "done")
+
+    def prepare(self, folder):
+        write(f"{folder}/in", b"".join(map(item, range(15))))
+
+    def complete(self, folder, run, once):
+        all_there(numbers_in(lines_of(f"{folder}/out"), False), once, range(15))
+
+
 JOBS = {
     "fill": Fill(), "match": Match(), "failures": Failures(), "empty": Empty(), "pipes": Pipes(), "tree": Tree(),
     "file": File(), "ls": Command("queue", "ls", "a.q"), "peek": Command("queue", "peek", "a.q", "--dead"),
     "show": Command("show", "p.yaml"), "check": Command("check", "p.yaml"), "help": Command("help", "match"), "library": Library(),
+    "exec": Commands("exec", "-i", "text", "-t", "1m", "cat"), "coproc": Commands("coproc", "cat"),
     "requeue": Change(("requeue",), (1, len(BAD)), (1 + len(BAD), 0)), "purge": Change(("purge", "--dead"), (1, len(BAD)), (1, 0)),
 }
 
@@ -524,7 +540,8 @@ def main():
         with tempfile.TemporaryDirectory() as room:
             try:
                 bench = Bench(name, room)
-                faults = list(every(bench) if options.all else sample(bench, random.Random(SEED + name), RUNS))
+                everything = options.all or RUNS == "all"
+                faults = list(every(bench) if everything else sample(bench, random.Random(SEED + name), int(RUNS)))
                 if options.fault:
                     faults = [fault for fault in faults if fault[0] in options.fault]
                 runs, hits, failures = go_through(bench, faults, options.at_once, messages)
