@@ -194,7 +194,8 @@ static int judge_status(const struct lt_jira_server *server, const char *path, l
             return leat_fail(error, -EPROTO,
                              "%s%.*s: %ld: it sends somewhere else; is the address right, and the login?", url, length,
                              path, status);
-        return leat_fail(error, status == 400 ? -EINVAL : -EPROTO, "%s%.*s: %ld: it refuses%s", url, length, path, status, message);
+        return leat_fail(error, status == 400 ? -EINVAL : -EPROTO, "%s%.*s: %ld: it refuses%s", url, length, path,
+                         status, message);
     }
 }
 

@@ -43,8 +43,8 @@ static void put_base64(struct lt_text *mail, const char *data, size_t size) {
     }
 }
 
-/* Words that are encoded, each of whole characters; the first one behind `used` bytes of its line, the others on lines of
- * their own. */
+/* Words that are encoded, each of whole characters; the first one behind `used` bytes of its line, the others on lines
+ * of their own. */
 static void put_words(struct lt_text *mail, size_t used, struct leat_bytes value) {
     size_t most = (LINE - used - AROUND) / 4 * 3;
     for (size_t i = 0; i < value.size; most = (LINE - 1 - AROUND) / 4 * 3) {

@@ -32,7 +32,7 @@ static const struct leat_option options[] = {
     {"user", 'u', LEAT_OPTION_LIST, offsetof(struct settings, users), "NAME", NULL,
      "Who is to be reminded: name, key, account id or e-mail address; once for each spelling that Jira may use."},
     {"add", 'a', LEAT_OPTION_STRING, offsetof(struct settings, add), "NAME", "mention",
-     "What the added value is called: an object with who, when, what, where, and how many there are."},
+     "What the added value is called: an object with who, when, date, what, where, and count."},
     {NULL},
 };
 
@@ -189,6 +189,17 @@ static struct leat_bytes name_of(struct work *work, struct leat_bytes person) {
     return lt_string("somebody");
 }
 
+/* "2024-02-29 12:00" of "2024-02-29T12:00:00.000+0100": for people. It was read as a time, so it has that much. */
+static struct leat_bytes date_of(struct work *work, struct leat_bytes created) {
+    struct leat_bytes text = text_of(work, created);
+    char *date = leat_batch_alloc(work->batch, text.size + 1);
+    if (!date || text.size < 16)
+        return text;
+    memcpy(date, text.data, text.size);
+    date[10] = ' ';
+    return (struct leat_bytes){date, 16};
+}
+
 static int add_value(struct work *work, const struct remark *remark, const struct lt_body *body, size_t count) {
     struct lt_text json = {0}, what = {0};
     bool cut_before, cut_behind;
@@ -200,6 +211,8 @@ static int add_value(struct work *work, const struct remark *remark, const struc
     lt_text_put_json(&json, name_of(work, remark->author));
     lt_text_put(&json, ",\"when\":");
     lt_text_put_bytes(&json, remark->created);
+    lt_text_put(&json, ",\"date\":");
+    lt_text_put_json(&json, date_of(work, remark->created));
     lt_text_put(&json, ",\"what\":");
     lt_text_put_json(&json, lt_text_bytes(&what));
     lt_text_put(&json, ",\"where\":");
