@@ -168,14 +168,9 @@ static int open_source(void **opened, const struct leat_segment *segment, struct
 
 /* ------------------------------------------------------------------- reading */
 
-static struct leat_bytes member_of(struct leat_bytes issue, const char *path) {
-    struct leat_bytes found;
-    return lt_json_inside(issue, path, &found) == 0 ? found : (struct leat_bytes){"", 0};
-}
-
 /* From the key and the time of the last change. */
 static uint64_t id_of(struct leat_bytes issue) {
-    struct leat_bytes key = member_of(issue, ".key"), updated = member_of(issue, ".fields.updated");
+    struct leat_bytes key = lt_json_part(issue, ".key"), updated = lt_json_part(issue, ".fields.updated");
     uint64_t hash = lt_hash(key.data, key.size);
     return lt_hash_mix(hash ^ lt_hash(updated.data, updated.size));
 }

@@ -51,11 +51,6 @@ struct work {
     size_t count, room;
 };
 
-static struct leat_bytes member_of(struct leat_bytes json, const char *path) {
-    struct leat_bytes found;
-    return lt_json_inside(json, path, &found) == 0 ? found : (struct leat_bytes){"", 0};
-}
-
 /* A JSON string's text, in the batch's memory if it must; anything else is empty. */
 static struct leat_bytes text_of(struct work *work, struct leat_bytes json) {
     struct leat_bytes text;
@@ -66,7 +61,7 @@ static struct leat_bytes text_of(struct work *work, struct leat_bytes json) {
 static bool is_user(struct work *work, struct leat_bytes person) {
     static const char *const spellings[] = {".name", ".key", ".accountId", ".emailAddress"};
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
-        struct leat_bytes name = text_of(work, member_of(person, spellings[i]));
+        struct leat_bytes name = text_of(work, lt_json_part(person, spellings[i]));
         if (name.size && lt_is_named(&work->settings->users, name))
             return true;
     }
@@ -99,10 +94,10 @@ static int add_comments(struct work *work, struct leat_bytes list, struct leat_e
         struct leat_bytes json = {member.value, (size_t)(member.value_end - member.value)};
         struct remark remark = {
             .index = index,
-            .author = member_of(json, ".author"),
-            .created = member_of(json, ".created"),
-            .body = member_of(json, ".body"),
-            .id = text_of(work, member_of(json, ".id")),
+            .author = lt_json_part(json, ".author"),
+            .created = lt_json_part(json, ".created"),
+            .body = lt_json_part(json, ".body"),
+            .id = text_of(work, lt_json_part(json, ".id")),
         };
         code = add_remark(work, remark, error);
     }
@@ -116,36 +111,27 @@ static int by_time(const void *left, const void *right) {
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
-static bool are_all(struct leat_bytes comments, size_t count, uint64_t *total) {
-    char text[24];
-    struct leat_bytes json = member_of(comments, ".total");
-    if (json.size == 0 || json.size >= sizeof text)
-        return true;
-    memcpy(text, json.data, json.size);
-    text[json.size] = '\0';
-    return !lt_number_whole(text, 1000, total) || *total <= count;
-}
-
 static int collect(struct work *work, struct leat_error *error) {
     struct leat_bytes fields, comments, list, description;
     uint64_t total = 0;
     int code = leat_item_field(work->batch, work->item, ".fields", &fields, error);
     if (code)
         return code;
-    comments = member_of(fields, ".comment");
-    list = member_of(comments, ".comments");
+    comments = lt_json_part(fields, ".comment");
+    list = lt_json_part(comments, ".comments");
     if (!list.size || *list.data != '[')
         return leat_fail(error, -ENOENT,
                          "it has no list .fields.comment.comments; the field comment must be asked for");
     code = add_comments(work, list, error);
-    if (code == 0 && !are_all(comments, work->count, &total))
+    bool counted = lt_number_json(lt_json_part(comments, ".total"), &total);
+    if (code == 0 && counted && total > work->count)
         return leat_fail(error, -ENODATA, "it has %llu comments and only %zu of them are here",
                          (unsigned long long)total, work->count);
-    description = member_of(fields, ".description");
+    description = lt_json_part(fields, ".description");
     if (code == 0 && description.size && *description.data != 'n') {
         struct remark remark = {
-            .author = member_of(fields, ".reporter"),
-            .created = member_of(fields, ".created"),
+            .author = lt_json_part(fields, ".reporter"),
+            .created = lt_json_part(fields, ".created"),
             .body = description,
         };
         code = add_remark(work, remark, error);
@@ -182,7 +168,7 @@ static struct leat_bytes excerpt(const struct lt_body *body, bool *cut_before, b
 static struct leat_bytes name_of(struct work *work, struct leat_bytes person) {
     static const char *const names[] = {".displayName", ".name", ".emailAddress", ".accountId", ".key"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct leat_bytes name = text_of(work, member_of(person, names[i]));
+        struct leat_bytes name = text_of(work, lt_json_part(person, names[i]));
         if (name.size)
             return name;
     }
