@@ -198,7 +198,7 @@ struct leat_segment {
     const void *settings; /**< the struct that the option table describes */
     const char *name;     /**< of a stage: -n NAME or its type's name (with a number when there are several) */
     unsigned workers;     /**< of a stage: its own -j; of a source: that of the run; 0: none */
-    bool forever;         /**< of a source: wait for more at the end */
+    bool forever;         /**< of a source: wait for more at the end; of a sink: the source does */
     bool dry_run;         /**< of a stage: make the item what would be done with it, and do nothing */
 };
 
@@ -212,6 +212,9 @@ struct leat_counter {
     const char *hindrance; /**< of a count of milliseconds in which the end's server let nothing through: why, for the
                               verdict: "it blocks publishers"; NULL: another count */
 };
+
+/** Bytes of bodies in the batches that a sink may hold (leat_sink_type.holds). */
+#define LEAT_HELD_BYTES ((size_t)64 << 20)
 
 /** Counters of one end, at most. */
 #define LEAT_COUNTERS 16
@@ -280,6 +283,11 @@ struct leat_sink_type {
     size_t settings_size;
     const char *server; /**< as of a source: whose confirmation a batch waits for */
     bool renders;       /**< write() takes all bytes from leat_item_render(): the workers make them, in parallel */
+    /**
+     * Not 0: the sink gathers. After a write() it may keep up to so many batches unconfirmed for as long as it likes,
+     * with bodies of less than LEAT_HELD_BYTES together: there are as many more of them. It cannot be a dead end.
+     */
+    size_t holds;
     int (*open)(void **sink, const struct leat_segment *segment, struct leat_error *error);
     /**
      * Write the LIVE items of these batches, in order; each becomes DELIVERED

@@ -12,7 +12,10 @@
  * Invariants:
  * - There are at most lt_pipeline.slot_most batches. Those for one worker in each
  *   group are made before the start; every worker that is started later brings its
- *   own (lt_add_batches), and none is ever taken away. `slot_count` only rises, and
+ *   own (lt_add_batches), and none is ever taken away. A sink that gathers (`holds`)
+ *   gets another one for each that it keeps, from the sink task, so that those that
+ *   travel are never fewer than at the start: else the source would wait for
+ *   batches that the sink keeps until the source has ended. `slot_count` only rises, and
  *   who read it may look at the slots below it. Every channel but those between
  *   the groups has room for all there can be, so that no confirmation and no free
  *   batch ever waits, and the window that restores the order needs no more places.
@@ -188,10 +191,10 @@ struct lt_pipeline {
     struct lt_group *groups;
     size_t group_count;
     struct lt_slot *slots;
-    size_t slot_most;
-    _Atomic size_t slot_count;  /* made; raised under the mutex */
-    _Atomic size_t unconfirmed; /* batches that the sink has */
-    struct leat_batch **spare;  /* free ones that the source task has taken; its own */
+    size_t slot_least, slot_most; /* at the start; ever */
+    _Atomic size_t slot_count;    /* made; raised under the mutex */
+    _Atomic size_t unconfirmed;   /* batches that the sink has */
+    struct leat_batch **spare;    /* free ones that the source task has taken; its own */
     size_t spare_count;
     struct leat_chan *free_batches, *to_sink, *confirmed;
     struct lt_order order;

@@ -98,19 +98,27 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     lt_fetch_add(&tally->in, batch->count, release);
 }
 
+/** Batches that are not kept by a sink that gathers. */
+static uint64_t travelling(const struct lt_pipeline *pipeline) {
+    size_t count = lt_load(&pipeline->slot_count, relaxed);
+    size_t kept = pipeline->plan->sink->holds ? lt_load(&pipeline->unconfirmed, relaxed) : 0;
+    return kept + pipeline->slot_least < count ? count - kept : pipeline->slot_least;
+}
+
 /** What all batches may hold, for one of them: less the more there are. A limit that the user set is kept exactly. */
 static uint64_t share_of_batch(const struct lt_pipeline *pipeline) {
     uint64_t memory = pipeline->plan->options.memory;
     if (memory)
-        return memory / lt_load(&pipeline->slot_count, relaxed) + 1;
-    uint64_t share = LT_BYTES_IN_FLIGHT / lt_load(&pipeline->slot_count, relaxed);
+        return memory / travelling(pipeline) + 1;
+    uint64_t share = LT_BYTES_IN_FLIGHT / travelling(pipeline);
     return share < LT_LEAST_BYTES ? LT_LEAST_BYTES : share;
 }
 
 uint64_t lt_most_in_flight(const struct lt_pipeline *pipeline) {
+    uint64_t kept = pipeline->plan->sink->holds ? LEAT_HELD_BYTES : 0;
     if (pipeline->plan->options.memory)
-        return pipeline->plan->options.memory;
-    return share_of_batch(pipeline) * lt_load(&pipeline->slot_count, relaxed);
+        return pipeline->plan->options.memory + kept;
+    return share_of_batch(pipeline) * travelling(pipeline) + kept;
 }
 
 /** A batch to read into, once what is on its way leaves room. NULL: stopped meanwhile. */
@@ -303,6 +311,15 @@ static void break_sink(struct lt_pipeline *pipeline, const struct leat_error *er
     lt_break(pipeline, pipeline->plan->to.spelling, error, LT_DROPPING);
 }
 
+/** The sink keeps batches: make others, so that no fewer travel. */
+static void replace_kept(struct lt_pipeline *pipeline) {
+    size_t kept = lt_load(&pipeline->unconfirmed, relaxed), count = lt_load(&pipeline->slot_count, relaxed);
+    if (!pipeline->plan->sink->holds || count >= pipeline->slot_least + kept)
+        return;
+    if (lt_add_batches(pipeline, pipeline->slot_least + kept - count) < 0)
+        break_sink(pipeline, &(struct leat_error){-ENOMEM, "out of memory for what it gathers"});
+}
+
 /** Write what is live. After the call of write the batches belong to the sink or to the acknowledge task. */
 static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {
     struct leat_batch *list[LT_SINK_TAKES];
@@ -328,6 +345,8 @@ static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batc
     lt_line_switch(&pipeline->sink_line, LEAT_BUSY);
     if (pipeline->plan->sink->write(pipeline->sink, list, listed, &error) < 0)
         break_sink(pipeline, &error);
+    else
+        replace_kept(pipeline);
 }
 
 static void write_in_order(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {

@@ -148,7 +148,8 @@ static bool make_batches(struct lt_pipeline *pipeline) {
         if (pipeline->plan->stages[s].type->single)
             pipeline->most_items = 1;
     pipeline->most_bytes = options->batch_bytes ? options->batch_bytes : LT_DEFAULT_BYTES;
-    pipeline->slot_most = batches_needed(pipeline, true);
+    pipeline->slot_least = batches_needed(pipeline, false);
+    pipeline->slot_most = batches_needed(pipeline, true) + pipeline->plan->sink->holds;
     pipeline->slots = calloc(pipeline->slot_most, sizeof(struct lt_slot));
     pipeline->spare = calloc(pipeline->slot_most, size);
     pipeline->free_batches = make_channel("free batches", size, pipeline->slot_most);
@@ -158,7 +159,7 @@ static bool make_batches(struct lt_pipeline *pipeline) {
     if (!pipeline->slots || !pipeline->spare || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink ||
         !pipeline->resumed)
         return false;
-    return lt_add_batches(pipeline, batches_needed(pipeline, false)) == 0 &&
+    return lt_add_batches(pipeline, pipeline->slot_least) == 0 &&
            lt_order_open(&pipeline->order, pipeline->slot_most) == 0;
 }
 

@@ -41,7 +41,7 @@ struct leat_scope {
     struct lt_lock lock;
     bool collect, shield, waited, has_timer, counted_in_root;
     bool in_frame; /* its memory is a function's */
-    int result; /* of the wait */
+    int result;    /* of the wait */
     const char *name;
     const char *_Atomic cause_name;
     struct leat_scope *parent, *children, *sibling, **sibling_link;

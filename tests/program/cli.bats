@@ -135,7 +135,7 @@ complete_line() {
     _leat 2>/dev/null
     echo "${COMPREPLY[*]}"
 }
-complete_line 'leat in : ma' leat in : ma
+complete_line 'leat in : mat' leat in : mat
 complete_line 'leat in : match --fi' leat in : match --fi
 complete_line 'leat in --stop d' leat in --stop d
 complete_line 'leat que' leat que

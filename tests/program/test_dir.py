@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""dir: lists what find lists, whatever the names, and goes on where it cannot enter; memory and descriptors stay bounded.
+"""dir: lists what find lists, whatever the names, and goes on where it cannot enter; memory and descriptors are bounded.
 
 DIR_SEED chooses the tree. LEAT_TEST_FULL: 500,000 files, a directory of a million, a chain of 20,000."""
 import json
@@ -16,8 +16,8 @@ from program import LEAT, SANITIZED, Run, end, leat, lines_of, run_tests, start,
 
 FULL = bool(os.environ.get("LEAT_TEST_FULL"))
 SEED = int(os.environ.get("DIR_SEED", random.randrange(1 << 32)))
-ODD = (b"new\nline", b"\xff\xfe\x80", b" ", b"-rf", b"a?b%41&c=d", b"*", b"quo\"te'", b"back\\slash", b"...", b"\x01\x7f",
-       b".hidden", b"caf\xc3\xa9", b"#", b"\xed\xa0\x80", b"x" * 255)
+ODD = (b"new\nline", b"\xff\xfe\x80", b" ", b"-rf", b"a?b%41&c=d", b"*", b"quo\"te'", b"back\\slash", b"...",
+       b"\x01\x7f", b".hidden", b"caf\xc3\xa9", b"#", b"\xed\xa0\x80", b"x" * 255)
 
 
 def name_of(chance, number):
@@ -123,7 +123,7 @@ def test_cannot_enter():
 
 def test_few_descriptors():
     """a deep and wide tree with room for two dozen descriptors"""
-    make_tree(b"tree", 6000, SEED)
+    make_tree(b"tree", 3000, SEED)
     for most in (24, 40):
         for workers in (1, 8):
             run = leat("dir:tree", ":", "-", "-0", "-j", workers, limits=[(resource.RLIMIT_NOFILE, most)]).check(0)
@@ -143,7 +143,7 @@ def most_memory(*words, counts):
 
 def test_memory_of_a_large_directory():
     """a directory of files, and one of directories: neither entries nor paths pile up"""
-    count = 1000000 if FULL else 20000
+    count = 1000000 if FULL else 10000
     os.makedirs("few")
     write("few/file", "")
     os.makedirs("files/below")
@@ -202,14 +202,13 @@ def test_deep_chain():
 
 
 def test_stop():
-    """a signal in the middle of the walk ends it at once, also while the reader is behind"""
+    """a signal in the middle of the walk, while its reader is behind, ends it at once"""
     make_tree(b"tree", 20000, SEED)
-    for words in ((), (":", "rate", "1k/s")):
-        process = start_flowing("dir:tree", *words, ":", "rate", "5k/s", ":", "null:")
-        process.send_signal(signal.SIGTERM)
-        run = end(process)
-        assert run.code == 128 + signal.SIGTERM, run
-        run.balanced()
+    process = start_flowing("dir:tree", ":", "rate", "1k/s", ":", "null:")
+    process.send_signal(signal.SIGTERM)
+    run = end(process)
+    assert run.code == 128 + signal.SIGTERM, run
+    run.balanced()
 
 
 def test_other_file_system():

@@ -344,23 +344,24 @@ static int begin_names(struct lt_visitor *visitor) {
     return visitor->name == visitor->names_end ? enter_root(visitor) : DONE;
 }
 
-/* The present directory's entries; then the next directory. */
-static int step(struct lt_visitor *visitor) {
-    if (visitor->fd < 0)
-        return enter_next(visitor);
-    if (visitor->at == visitor->end) {
-        int code = read_entries(visitor);
-        if (code || visitor->fd >= 0)
-            return code;
-    }
-    while (visitor->at < visitor->end) {
+static int see_entries(struct lt_visitor *visitor) {
+    int code = visitor->at == visitor->end ? read_entries(visitor) : DONE;
+    while (code == DONE && visitor->at < visitor->end) {
         const struct dirent64 *entry = (const struct dirent64 *)(visitor->entries + visitor->at);
-        int code = see_entry(visitor, entry);
-        if (code)
-            return code;
-        visitor->at += entry->d_reclen;
+        code = see_entry(visitor, entry);
+        visitor->at += code == DONE ? entry->d_reclen : 0;
     }
-    return DONE;
+    return code;
+}
+
+/* What comes next: some entries of the present directory, or the next directory, or the names in the next branch. */
+static int step(struct lt_visitor *visitor) {
+    if (visitor->fd < 0 && visitor->name == visitor->names_end)
+        return begin_names(visitor);
+    int code = visitor->fd < 0 ? enter_next(visitor) : see_entries(visitor);
+    if (code == DONE && visitor->fd < 0 && visitor->name < visitor->names_end)
+        visitor->name += strlen(visitor->name) + 1;
+    return code;
 }
 
 static int slice(void *arg) {
@@ -368,24 +369,14 @@ static int slice(void *arg) {
     leat_time end = lt_now() + SLICE;
     if (!visitor->paths && !(visitor->paths = lt_paths_new(visitor->blocks)))
         return -ENOMEM;
-    for (;;) {
-        bool between = visitor->fd < 0;
-        if (between && visitor->name == visitor->names_end) {
-            if (visitor->branches == visitor->branches_end)
-                return DONE;
-            int code = begin_names(visitor);
-            if (code)
-                return code;
-            continue;
-        }
+    while (visitor->fd >= 0 || visitor->name < visitor->names_end || visitor->branches < visitor->branches_end) {
         int code = step(visitor);
         if (code)
             return code;
-        if (visitor->fd < 0 && visitor->name < visitor->names_end)
-            visitor->name += strlen(visitor->name) + 1;
         if (lt_now() >= end || visitor->found_size >= MOST_FOUND)
             return MORE;
     }
+    return DONE;
 }
 
 /* -------------------------------------------------------------------- visits */
@@ -422,16 +413,13 @@ int lt_dir_visit(struct leat_visit *visit) {
     visitor->branches = visit->branches;
     visitor->branches_end = visit->branches + visit->count;
     visitor->name = visitor->names_end = NULL;
-    int code;
-    do {
-        code = leat_block(slice, visitor);
+    for (;;) {
+        int code = leat_block(slice, visitor);
         int added = add_branches(visitor, visit);
-        if (code >= 0 && added < 0)
-            code = added;
-        if (code >= 0) {
-            int given = hand_over(visitor, visit);
-            code = given ? given : code;
-        }
-    } while (code == MORE);
-    return code;
+        if (code < 0 || added < 0)
+            return code < 0 ? code : added;
+        int given = hand_over(visitor, visit);
+        if (given || code == DONE)
+            return given;
+    }
 }
