@@ -222,7 +222,9 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
         return -EINVAL;
     }
     plan->from.forever = plan->to.forever = front->run.forever;
-    plan->from.workers = front->run.workers < UINT_MAX ? (unsigned)front->run.workers : UINT_MAX;
+    plan->from.workers = front->run.workers == LEAT_WORKERS_AUTO ? 0
+                         : front->run.workers < UINT_MAX         ? (unsigned)front->run.workers
+                                                                 : UINT_MAX;
     if (front->run.dead) {
         struct lt_part part;
         if (lt_part_sink(memory, &part, front->run.dead, error)) {

@@ -131,6 +131,7 @@ struct lt_group {
     char *name;
     size_t first, count;       /* stages of the plan */
     size_t index;              /* among the groups; its column is one more */
+    bool automatic;            /* how many workers is found out */
     unsigned workers;          /* there can be */
     _Atomic unsigned started;  /* of them: members[0 … started - 1] exist */
     _Atomic unsigned admitted; /* those with a lower index work, the others stand by (steer.c) */
