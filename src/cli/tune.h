@@ -18,12 +18,12 @@
 enum { LT_TUNE_ROOM = 256 }; /* workers of a group, at most */
 
 struct lt_tune {
-    struct lt_snapshot from; /* since the last decision */
-    double rate;             /* before the change on trial, items a second */
-    size_t column;           /* on trial; 0: none */
-    unsigned before;         /* its workers then */
-    leat_time rest[LT_MAX_STAGES + 2];  /* elapsed time until which a column is left alone */
-    unsigned first[LT_MAX_STAGES + 2];  /* workers at the start; 0: not automatic */
+    struct lt_snapshot from;           /* since the last decision */
+    double rate;                       /* before the change on trial, items a second */
+    size_t column;                     /* on trial; 0: none */
+    unsigned before;                   /* its workers then */
+    leat_time rest[LT_MAX_STAGES + 2]; /* elapsed time until which a column is left alone */
+    unsigned first[LT_MAX_STAGES + 2]; /* workers at the start; 0: not automatic */
     unsigned tries;
 };
 

@@ -17,6 +17,7 @@ from program import leat, run_tests, start
 TOLERANCE = 0.15
 PAIRS = 3
 FIND = r"x=(\w+ )+\w+@\w+"
+HARD = [rf"a{i}=(?:[a-z]+\W+){{{i}}}[aeiou]+\b" for i in range(2, 8)]  # nothing in them tells where to begin
 
 
 class Measured:
@@ -59,41 +60,41 @@ def compare(words, workers, said, seconds, gain, by="rate", **more):
 
 def test_processors():
     """processors that are full: they are named, also when others have a part of them, and one more worker brings nothing"""
-    compare(("gen:?count=1000000000", ":", "match", "-f", ".content", FIND, ":", "null:"), 2, "the processors: ", 2, 1,
+    compare(("gen:?count=1000000000", ":", "match", "-f", ".content", *HARD, ":", "null:"), 2, "the processors: ", 2, 1,
             by="per_cpu")
 
 
 def test_exec():
     """commands that wait: with four workers a fifth brings a quarter"""
-    compare(("gen:?count=200", ":", "exec", "-d", "-i", "text", "sleep", "0.1", ":", "null:"), 4, "exec: 4 workers", None, 1.25)
+    compare(("gen:?count=100", ":", "exec", "-d", "-i", "text", "sleep", "0.1", ":", "null:"), 4, "exec: 4 workers", None, 1.25)
 
 
 def test_coproc():
     """children that take their time for each line: with two workers a third brings half"""
-    child = "while read -r line; do sleep 0.05; echo \"$line\"; done"
-    compare(("gen:?count=200", ":", "coproc", "sh", "-c", child, ":", "null:"), 2, "coproc: 2 workers", None, 1.5)
+    child = "while read -r line; do sleep 0.05; echo done; done"
+    compare(("gen:?count=100", ":", "coproc", "sh", "-c", child, ":", "null:"), 2, "coproc: 2 workers", None, 1.5)
 
 
 def test_rate():
     """a rate that the user set"""
-    compare(("gen:?count=1500", ":", "rate", "500/s", ":", "null:"), 2, "the rate you set: rate", None, 1)
+    compare(("gen:?count=750", ":", "rate", "500/s", ":", "null:"), 2, "the rate you set: rate", None, 1)
 
 
 def test_source():
     """a source that gives little"""
-    compare(("-", ":", "match", "x=y", ":", "null:"), 2, "the source: everything waits for -", 3, 1,
+    compare(("-", ":", "match", "x=y", ":", "null:"), 2, "the source: everything waits for -", 1.5, 1,
             stdin=["sh", "-c", "while echo line; do sleep 0.02; done"])
 
 
 def test_sink():
     """a sink whose reader stalls"""
-    compare(("gen:?count=3000", ":", "match", "-f", ".content", FIND, ":", "-"), 2, "the sink: everything waits for -", None, 1,
+    compare(("gen:?count=2000", ":", "match", "-f", ".content", FIND, ":", "-"), 2, "the sink: everything waits for -", None, 1,
             reader=["sh", "-c", "while dd bs=64k count=1 2>/dev/null | grep -q .; do sleep 0.05; done"])
 
 
 def test_automatic():
     """-j auto begins with the processors, adds where it helps, and says what it did"""
-    run = leat("gen:?count=600", ":", "exec", "-d", "-i", "text", "sleep", "0.05", ":", "where", "-j", "1", ".id", ":", "null:",
+    run = leat("gen:?count=600", ":", "exec", "-d", "-i", "text", "sleep", "0.05", ":", "where", "-j", "1", ".content", ":", "null:",
                "-j", "auto", "--report", "r.json").check(0).counted(delivered=600)
     with open("r.json", encoding="utf-8") as file:
         workers = [part["workers"] for part in json.load(file)["parts"]]
