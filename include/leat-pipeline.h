@@ -66,6 +66,9 @@ struct leat_item {
     uint32_t value_room;
     uint64_t names[2];          /**< the engine's: names that the body's members may have */
     struct leat_bytes outgoing; /**< the engine's: what it leaves as, once that has been made */
+    struct leat_bytes origin;   /**< the engine's: the body as it came, once it has been replaced */
+    bool lines;                 /**< the body is what a command wrote: any number of lines, none if it is empty */
+    bool before;                /**< the engine's: it was done in an earlier run */
     uint8_t shape;              /**< the engine's: what is known of the body's JSON */
     uint8_t fate;               /**< enum leat_fate */
     int code;                   /**< of a failed item: a negative errno value */
@@ -100,6 +103,12 @@ LEAT_API struct leat_item *leat_batch_add(struct leat_batch *batch);
 
 /** Give an item its bytes, which must live as long as the batch (see leat_batch_alloc, leat_batch_hold). */
 LEAT_API void leat_item_set(struct leat_batch *batch, struct leat_item *item, struct leat_bytes body, const char *kind);
+
+/**
+ * Give an item other bytes than it came with: a stage made something else of it. Its text, kind and fields are theirs
+ * from now on, values that were added go; what it came as is kept for those who record failures.
+ */
+LEAT_API void leat_item_replace(struct leat_item *item, struct leat_bytes body, const char *kind);
 
 /** Memory that lives as long as the batch; aligned for anything; NULL when memory is short. */
 LEAT_API void *leat_batch_alloc(struct leat_batch *batch, size_t size);
@@ -159,6 +168,7 @@ enum leat_option_type {
     LEAT_OPTION_SIZE,     /**< uint64_t bytes; suffixes k/K, M, G by 1024 */
     LEAT_OPTION_DURATION, /**< leat_time; suffixes ns us ms s m h; plain: seconds */
     LEAT_OPTION_RATE,     /**< double a second; "100", "100/s", "6k/m", "10/h" */
+    LEAT_OPTION_WORKERS,  /**< uint64_t; "8", "50%" of the processors, "auto": 0 */
     LEAT_OPTION_LIST,     /**< struct leat_list; may be given again and again */
 };
 
@@ -188,7 +198,8 @@ struct leat_segment {
     const void *settings; /**< the struct that the option table describes */
     const char *name;     /**< of a stage: -n NAME or its type's name (with a number when there are several) */
     unsigned workers;     /**< of a stage: its own -j; of a source: that of the run; 0: none */
-    bool forever;         /**< of a source: wait for more at the end */
+    bool forever;         /**< of a source: wait for more at the end; of a sink: the source does */
+    bool dry_run;         /**< of a stage: make the item what would be done with it, and do nothing */
 };
 
 /* -------------------------------------------------------------- counters */
@@ -201,6 +212,9 @@ struct leat_counter {
     const char *hindrance; /**< of a count of milliseconds in which the end's server let nothing through: why, for the
                               verdict: "it blocks publishers"; NULL: another count */
 };
+
+/** Bytes of bodies in the batches that a sink may hold (leat_sink_type.holds). */
+#define LEAT_HELD_BYTES ((size_t)64 << 20)
 
 /** Counters of one end, at most. */
 #define LEAT_COUNTERS 16
@@ -245,6 +259,9 @@ struct leat_stage_type {
     const char *summary;
     const struct leat_option *options;
     size_t settings_size;
+    bool command; /**< its words are a command: behind the first one nothing is an option of the stage */
+    bool single;  /**< an item takes it long: batches of one, so that each goes its way when it is done */
+    bool acts;    /**< it changes the world outside: a dry run goes as far as here */
     int (*open)(void **stage, const struct leat_segment *segment, struct leat_error *error);
     /**
      * What each worker needs for itself; NULL: nothing. Workers are started when they are of use: the first one before
@@ -266,6 +283,11 @@ struct leat_sink_type {
     size_t settings_size;
     const char *server; /**< as of a source: whose confirmation a batch waits for */
     bool renders;       /**< write() takes all bytes from leat_item_render(): the workers make them, in parallel */
+    /**
+     * Not 0: the sink gathers. After a write() it may keep up to so many batches unconfirmed for as long as it likes,
+     * with bodies of less than LEAT_HELD_BYTES together: there are as many more of them. It cannot be a dead end.
+     */
+    size_t holds;
     int (*open)(void **sink, const struct leat_segment *segment, struct leat_error *error);
     /**
      * Write the LIVE items of these batches, in order; each becomes DELIVERED

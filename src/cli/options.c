@@ -16,8 +16,9 @@
 #define FRONT(member) offsetof(struct lt_front, member)
 
 const struct leat_option lt_front_options[] = {
-    {"workers", 'j', LEAT_OPTION_COUNT, RUN(workers), "N", NULL,
-     "Workers; by default as many as there are processors."},
+    {"workers", 'j', LEAT_OPTION_WORKERS, RUN(workers), "N|N%|auto", NULL,
+     "Workers: so many, per cent of the processors, or (auto, also without the option) as many as there are "
+     "processors."},
     {"keep-order", 'k', LEAT_OPTION_FLAG, RUN(keep_order), NULL, NULL, "Deliver in the order of the input."},
     {"forever", 0, LEAT_OPTION_FLAG, RUN(forever), NULL, NULL,
      "Wait for more at the end of the input: for services. By default a run ends when its input does."},
@@ -29,6 +30,16 @@ const struct leat_option lt_front_options[] = {
     {"errors", 0, LEAT_OPTION_STRING, RUN(errors), "FILE", NULL,
      "Append failed items here, one JSON object a line: item, stage, reason."},
     {"dead", 0, LEAT_OPTION_STRING, RUN(dead), "TO", NULL, "Deliver failed items there, as they came."},
+    {"halt", 0, LEAT_OPTION_STRING, RUN(halt_text), "WHEN,WHY", NULL,
+     "End once so many items have failed, succeeded or are done: soon,fail=3 begins no more, now,fail=20% also calls "
+     "off "
+     "what is being processed; success=N, done=N."},
+    {"resume", 0, LEAT_OPTION_STRING, RUN(resume), "FILE", NULL,
+     "Keep in FILE which items are done, and pass over those that an earlier run has recorded there."},
+    {"dry-run", 0, LEAT_OPTION_FLAG, FRONT(run.dry_run), NULL, NULL,
+     "Print what the first stage that changes anything would do; do nothing, and give everything back."},
+    {"memory", 0, LEAT_OPTION_SIZE, RUN(memory), "SIZE", NULL,
+     "Bytes of items on their way at once, at most, and one item more; by default about 32M."},
     {"batch", 0, LEAT_OPTION_COUNT, RUN(batch_items), "N", NULL, "Items that travel together, at most."},
     {"batch-bytes", 0, LEAT_OPTION_SIZE, RUN(batch_bytes), "SIZE", NULL, "Bytes that travel together, at most."},
     {"progress", 0, LEAT_OPTION_STRING, FRONT(progress), "auto|always|never", "auto",
@@ -62,7 +73,7 @@ bool lt_front_is_lasting(const struct leat_option *option) {
 }
 
 const struct leat_option lt_stage_options[] = {
-    {"workers", 'j', LEAT_OPTION_COUNT, offsetof(struct lt_stage_flags, workers), "N", NULL,
+    {"workers", 'j', LEAT_OPTION_WORKERS, offsetof(struct lt_stage_flags, workers), "N|N%|auto", NULL,
      "Workers of this stage alone."},
     {"name", 'n', LEAT_OPTION_STRING, offsetof(struct lt_stage_flags, name), "NAME", NULL,
      "What messages and reports call the stage."},

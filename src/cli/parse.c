@@ -53,8 +53,10 @@ static int parse_words(struct lt_command *command, struct lt_arguments *argument
     arguments->sets[1] = more;
     const char *word;
     int result;
-    while ((result = lt_arguments_next(arguments, &command->memory, &word, error)) > 0)
+    while ((result = lt_arguments_next(arguments, &command->memory, &word, error)) > 0) {
         lt_part_word(&command->memory, part, literal(word));
+        arguments->only_words |= part->stage && part->stage->command;
+    }
     if (result == 0)
         lt_part_finish(&command->memory, part, &command->plan);
     return result;

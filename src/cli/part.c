@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/part.h"
 #include "base/error.h"
+#include "cli/halt.h"
 #include "cli/suggest.h"
 #include "pipeline/run.h"
 #include "pipeline/registry.h"
@@ -216,7 +217,11 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
     if (check_words(&plan->from, error) || check_words(&plan->to, error))
         return -EINVAL;
     plan->options = front->run;
-    plan->from.forever = front->run.forever;
+    if (lt_halt_parse(front->run.halt_text, &plan->options.halt, error)) {
+        lt_error_prefix(error, "--halt");
+        return -EINVAL;
+    }
+    plan->from.forever = plan->to.forever = front->run.forever;
     plan->from.workers = front->run.workers < UINT_MAX ? (unsigned)front->run.workers : UINT_MAX;
     if (front->run.dead) {
         struct lt_part part;
@@ -224,6 +229,9 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
             lt_error_prefix(error, "--dead");
             return -EINVAL;
         }
+        if (part.sink->holds)
+            return leat_fail(error, -EINVAL, "--dead: %s gathers what comes to it, and a dead end must take it at once",
+                             part.spelling);
         plan->dead = part.sink;
         plan->dead_to = segment_of(memory, &part);
     }

@@ -110,9 +110,10 @@ static void add_in(struct line *line, const struct lt_snapshot *from, const stru
 
 static void add_left(struct line *line, const struct lt_snapshot *to) {
     const struct lt_counts *counts = &to->counts;
-    if (to->total > counts->in && counts->in > 0 && to->elapsed > LEAT_SECOND) {
+    uint64_t done = counts->in - lt_progress_in_flight(counts);
+    if (to->total > done && done > to->skipped && to->elapsed > LEAT_SECOND) {
         add(line, ", ");
-        add_time(line, seconds(to->elapsed) * (double)(to->total - counts->in) / (double)counts->in);
+        add_time(line, seconds(to->elapsed) * (double)(to->total - done) / (double)(done - to->skipped));
         add(line, " left");
     }
     if (to->stopping)

@@ -9,8 +9,8 @@
 
 static const char *outcome_name(enum lt_outcome outcome) {
     static const char *const names[] = {
-        [LT_FINISHED] = "finished", [LT_NOT_STARTED] = "not started", [LT_BROKEN] = "broken",
-        [LT_LATE] = "late",         [LT_STOPPED] = "stopped",         [LT_INTERNAL] = "internal",
+        [LT_FINISHED] = "finished", [LT_NOT_STARTED] = "not started", [LT_BROKEN] = "broken",     [LT_LATE] = "late",
+        [LT_STOPPED] = "stopped",   [LT_HALTED] = "halted",           [LT_INTERNAL] = "internal",
     };
     return names[outcome];
 }

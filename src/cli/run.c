@@ -10,10 +10,12 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "cli/beside.h"
+#include "cli/part.h"
 #include "cli/progress.h"
 #include "cli/watch.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,8 @@ static int exit_code(const struct lt_plan *plan, const struct lt_report *report,
         return LT_EXIT_INTERNAL;
     case LT_LATE:
         return LT_EXIT_LATE;
+    case LT_HALTED:
+        return LT_EXIT_HALTED;
     case LT_NOT_STARTED:
         /* Opening is where a stage reads its words: what is wrong with them is a mistake in the command. */
         return report->error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
@@ -69,6 +73,9 @@ static void print_end(const struct run *run, const struct lt_verdict *verdict, i
     char text[512];
     lt_progress_last(&run->report.last, &front->run, text, sizeof text);
     fprintf(stderr, "leat: %s\n", text);
+    if (run->report.last.skipped)
+        fprintf(stderr, "leat: %" PRIu64 " of those filtered were done before (--resume %s)\n",
+                run->report.last.skipped, front->run.resume);
     if (verdict->kind != LT_LIMIT_NONE)
         fprintf(stderr, "leat: bottleneck: %s\n", verdict->text);
     else if (run->report.last.counts.in)
@@ -131,8 +138,30 @@ static uint64_t workers_room(void) {
     return room < LEAST ? LEAST : room;
 }
 
+/* As far as the first stage that acts, to standard output, and nothing is written anywhere else. */
+static int plan_dry_run(struct lt_command *command, struct leat_error *error) {
+    struct lt_plan *plan = &command->plan;
+    struct lt_part part;
+    for (size_t i = 0; i < plan->stage_count; i++) {
+        plan->stages[i].segment.dry_run = true;
+        if (plan->stages[i].type->acts)
+            plan->stage_count = i + 1;
+    }
+    plan->options.errors = NULL;
+    plan->dead = NULL;
+    int code = lt_part_sink(&command->memory, &part, "-", error);
+    if (code == 0)
+        lt_part_finish(&command->memory, &part, plan);
+    return code;
+}
+
 int lt_run(struct lt_command *command) {
     static const struct lt_run_extra none;
+    struct leat_error error;
+    if (command->plan.options.dry_run && plan_dry_run(command, &error)) {
+        fprintf(stderr, "leat: --dry-run: %s\n", error.text);
+        return LT_EXIT_USAGE;
+    }
     return lt_run_with(command, &none);
 }
 

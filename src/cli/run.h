@@ -13,6 +13,7 @@ enum lt_exit {
     LT_EXIT_FAILED = 1,
     LT_EXIT_USAGE = 2,
     LT_EXIT_NOT_STARTED = 3,
+    LT_EXIT_HALTED = 4,
     LT_EXIT_LATE = 5,
     LT_EXIT_INTERNAL = 70,
     LT_EXIT_SIGNAL = 128,

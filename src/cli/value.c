@@ -5,6 +5,7 @@
  * is a number of items to anybody.
  */
 #include "cli/value.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <math.h>
@@ -144,6 +145,21 @@ static bool parse_rate(const char *text, double *value) {
     return true;
 }
 
+/* "8", "50%" of the processors but at least one, "auto" */
+static bool parse_workers(const char *text, uint64_t *value) {
+    if (strcmp(text, "auto") == 0) {
+        *value = 0;
+        return true;
+    }
+    long double number;
+    const char *rest = scan_number(text, &number);
+    if (!rest || strcmp(rest, "%") != 0)
+        return parse_whole(text, 1000, value);
+    number = floorl(number * lt_processors() / 100);
+    *value = number < 1 ? 1 : (uint64_t)number;
+    return number < 65536;
+}
+
 static bool parse_flag(const char *text, bool *value) {
     static const char *const names[] = {"true", "yes", "on", "1", "false", "no", "off", "0"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -196,6 +212,10 @@ int lt_value_assign(struct lt_memory *memory, const struct leat_option *option, 
         if (parse_whole(text, 1000, place))
             return 0;
         return leat_fail(error, -EINVAL, "\"%s\" is not a number (write 100, 10k, 2M or 1e6)", text);
+    case LEAT_OPTION_WORKERS:
+        if (parse_workers(text, place))
+            return 0;
+        return leat_fail(error, -EINVAL, "\"%s\" is not a number of workers (write 8, 50%% or auto)", text);
     case LEAT_OPTION_SIZE:
         if (parse_whole(text, 1024, place))
             return 0;
@@ -257,6 +277,7 @@ const char *lt_value_text(struct lt_memory *memory, const struct leat_option *op
     case LEAT_OPTION_STRING:
         return *(const char *const *)place;
     case LEAT_OPTION_COUNT:
+    case LEAT_OPTION_WORKERS:
         return lt_memory_print(memory, "%llu", (unsigned long long)*(const uint64_t *)place);
     case LEAT_OPTION_SIZE:
         return size_text(memory, *(const uint64_t *)place);
@@ -291,6 +312,7 @@ bool lt_value_equal(const struct leat_option *option, const void *left, const vo
     case LEAT_OPTION_STRING:
         return same_text(*(const char *const *)a, *(const char *const *)b);
     case LEAT_OPTION_COUNT:
+    case LEAT_OPTION_WORKERS:
     case LEAT_OPTION_SIZE:
         return *(const uint64_t *)a == *(const uint64_t *)b;
     case LEAT_OPTION_DURATION:

@@ -234,6 +234,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     snapshot->under_way = lt_load(&pipeline->tally.under_way, relaxed);
     share_cpu(pipeline, snapshot);
     snapshot->delayed = lt_delayed(pipeline);
+    snapshot->skipped = lt_load(&pipeline->resume.skipped, relaxed);
     lt_ask_ends(pipeline, snapshot);
 }
 

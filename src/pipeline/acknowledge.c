@@ -83,8 +83,8 @@ static size_t fill_dead(struct leat_batch *dead, struct leat_batch *batch) {
         if (item->fate != LEAT_FAILED)
             continue;
         struct leat_item *copy = leat_batch_add(dead);
-        leat_item_set(dead, copy, item->body, item->kind);
-        copy->text = item->text;
+        leat_item_set(dead, copy, lt_item_origin(item), item->kind);
+        copy->text = item->origin.data ? copy->body : item->text;
         copy->id = item->id;
         copy->position = item->position;
         copy->envelope = item->envelope;
@@ -176,7 +176,9 @@ static void settle_batch(struct lt_pipeline *pipeline, struct leat_batch *batch)
         record_failures(pipeline, batch);
     }
     for (size_t i = 0; i < batch->count; i++) {
-        const struct leat_item *item = &batch->items[i];
+        struct leat_item *item = &batch->items[i];
+        if (pipeline->plan->options.dry_run)
+            item->fate = LEAT_RETURNED;
         fates[item->fate <= LEAT_RETURNED ? item->fate : LEAT_RETURNED]++;
         bytes += item->fate == LEAT_DELIVERED ? item->body.size : 0;
     }
@@ -196,6 +198,8 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
         add(&pipeline->tally.under_way,
             microseconds_since(((struct lt_slot *)batches[b]->engine)->read) * batches[b]->count);
     }
+    if (lt_resume_write(&pipeline->resume, plan->options.resume, batches, count, &error) < 0)
+        lt_break(pipeline, "--resume", &error, LT_DRAINING);
     if (plan->source->finish && plan->source->finish(pipeline->source, batches, count, &error) < 0)
         lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
     for (size_t b = 0; b < count; b++) {

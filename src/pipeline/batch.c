@@ -114,6 +114,22 @@ void leat_item_set(struct leat_batch *batch, struct leat_item *item, struct leat
     item->shape = LT_SHAPE_UNKNOWN;
 }
 
+void leat_item_replace(struct leat_item *item, struct leat_bytes body, const char *kind) {
+    if (!item->origin.data)
+        item->origin = item->body;
+    item->body = body;
+    item->text = body;
+    item->kind = kind;
+    item->value_count = 0;
+    item->outgoing.data = NULL;
+    item->lines = false;
+    item->shape = LT_SHAPE_UNKNOWN;
+}
+
+struct leat_bytes lt_item_origin(const struct leat_item *item) {
+    return item->origin.data ? item->origin : item->body;
+}
+
 void *leat_batch_alloc(struct leat_batch *batch, size_t size) {
     return lt_arena_alloc(&owned(batch)->arena, size);
 }

@@ -31,6 +31,9 @@ void lt_batch_free(struct leat_batch *batch);
 /** The batch's memory, for pieces whose size turns out only after they were taken. */
 struct lt_arena *lt_batch_arena(struct leat_batch *batch);
 
+/** The body as it came from the source. */
+struct leat_bytes lt_item_origin(const struct leat_item *item);
+
 /** What is known of a body. The kinds of leat_item.shape. */
 enum lt_shape {
     LT_SHAPE_UNKNOWN,

@@ -67,7 +67,7 @@ int lt_worker_open(struct lt_worker *worker, struct leat_error *error) {
 static void break_opening(struct lt_worker *worker, int code, const struct leat_error *error) {
     struct lt_pipeline *pipeline = worker->pipeline;
     const char *spelling = pipeline->plan->stages[worker->group->first + worker->opened].segment.spelling;
-    if (code != -ECANCELED || lt_level(pipeline) != LT_DROPPING)
+    if (code != -ECANCELED || !lt_is_called_off(pipeline))
         lt_break(pipeline, spelling, error, LT_DRAINING);
 }
 

@@ -47,6 +47,8 @@ bool lt_open_ends(struct lt_pipeline *pipeline) {
         return false;
     if (lt_errors_open(&pipeline->errors, plan->options.errors, &error) < 0)
         return fail_start(pipeline, "error file", &error);
+    if (lt_resume_open(&pipeline->resume, plan->options.resume, &error) < 0)
+        return fail_start(pipeline, "--resume", &error);
     if (plan->dead) {
         if (plan->dead->open(&pipeline->dead, &plan->dead_to, &error) < 0)
             return fail_start(pipeline, plan->dead_to.spelling, &error);
@@ -135,6 +137,7 @@ void lt_close_ends(struct lt_pipeline *pipeline) {
     lt_settle(pipeline);
     close_dead(pipeline);
     lt_errors_close(&pipeline->errors);
+    lt_resume_close(&pipeline->resume);
     close_stages(pipeline);
     silence(pipeline, &pipeline->source_may_answer, ask_source);
     if (pipeline->source_open && plan->source->close)

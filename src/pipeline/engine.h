@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, crew.c, steer.c, trace.c, order.c,
- * acknowledge.c, errors.c, stop.c, account.c and watchdog.c include it.
+ * acknowledge.c, errors.c, halt.c, resume.c, stop.c, account.c and watchdog.c include it.
  *
  * Who runs, and what goes between them (each arrow is a bounded channel of
  * batch pointers, every batch is owned by whoever took it last):
@@ -12,7 +12,10 @@
  * Invariants:
  * - There are at most lt_pipeline.slot_most batches. Those for one worker in each
  *   group are made before the start; every worker that is started later brings its
- *   own (lt_add_batches), and none is ever taken away. `slot_count` only rises, and
+ *   own (lt_add_batches), and none is ever taken away. A sink that gathers (`holds`)
+ *   gets another one for each that it keeps, from the sink task, so that those that
+ *   travel are never fewer than at the start: else the source would wait for
+ *   batches that the sink keeps until the source has ended. `slot_count` only rises, and
  *   who read it may look at the slots below it. Every channel but those between
  *   the groups has room for all there can be, so that no confirmation and no free
  *   batch ever waits, and the window that restores the order needs no more places.
@@ -154,6 +157,18 @@ struct lt_errors {
     size_t size, capacity;
 };
 
+/** How a run was halted. */
+enum lt_halted { LT_NOT_HALTED, LT_HALTED_SOON, LT_HALTED_NOW };
+
+/** What earlier runs have done, and what this one has. */
+struct lt_resume {
+    int fd; /* -1: there is none */
+    struct done *table;
+    size_t room, used;
+    char *records; /* in the making */
+    _Atomic uint64_t skipped;
+};
+
 struct lt_tally {
     _Atomic uint64_t in, delivered, filtered, failed, returned, bytes_in, bytes_out;
     _Atomic uint64_t bytes_held; /* read and not settled yet */
@@ -176,10 +191,10 @@ struct lt_pipeline {
     struct lt_group *groups;
     size_t group_count;
     struct lt_slot *slots;
-    size_t slot_most;
-    _Atomic size_t slot_count;  /* made; raised under the mutex */
-    _Atomic size_t unconfirmed; /* batches that the sink has */
-    struct leat_batch **spare;  /* free ones that the source task has taken; its own */
+    size_t slot_least, slot_most; /* at the start; ever */
+    _Atomic size_t slot_count;    /* made; raised under the mutex */
+    _Atomic size_t unconfirmed;   /* batches that the sink has */
+    struct leat_batch **spare;    /* free ones that the source task has taken; its own */
     size_t spare_count;
     struct leat_chan *free_batches, *to_sink, *confirmed;
     struct lt_order order;
@@ -189,6 +204,12 @@ struct lt_pipeline {
     struct leat_chan *dead_confirmed;
     bool dead_broken;
     struct lt_errors errors;
+    struct lt_resume resume;
+
+    _Atomic uint64_t halt_count, halt_done; /* what --halt counts, and all that is done */
+    _Atomic uint32_t halted;                /* enum lt_halted; raised under the mutex */
+    _Atomic bool all_read;                  /* the source has come to its end */
+    struct leat_error halt_error;
 
     struct lt_line source_line, sink_line, acknowledge_line;
     struct lt_tally tally;
@@ -251,6 +272,10 @@ bool lt_balanced(const struct lt_pipeline *pipeline);
 uint64_t lt_pace(struct lt_pipeline *pipeline);
 
 /* stop.c */
+/** Are stages called off, so that -ECANCELED is nobody's fault? */
+bool lt_is_called_off(const struct lt_pipeline *pipeline);
+/** Stages begin nothing more, the first time for this reason; now: nor finish what they have. */
+void lt_call_off(struct lt_pipeline *pipeline, enum lt_halted how, const struct leat_error *why);
 void lt_raise(struct lt_pipeline *pipeline, enum lt_level level);
 enum lt_level lt_level(const struct lt_pipeline *pipeline);
 /** Keep the first error, with `spelling` before it, and go no further than `level` allows. */
@@ -259,6 +284,19 @@ void lt_break(struct lt_pipeline *pipeline, const char *spelling, const struct l
 int lt_reach_open(struct lt_pipeline *pipeline, struct lt_reach *reach, enum lt_level level);
 /** Close it: whatever blocks afterwards is not cut short. May be called again. */
 void lt_reach_close(struct lt_pipeline *pipeline, struct lt_reach *reach);
+
+/* halt.c */
+/** Items have failed, have passed the last stage, or are done otherwise: maybe that is enough. */
+void lt_halt_count(struct lt_pipeline *pipeline, enum lt_halt_why why, uint64_t items);
+
+/* resume.c */
+int lt_resume_open(struct lt_resume *resume, const char *path, struct leat_error *error);
+/** Filter out what was done before. The source's task only. */
+void lt_resume_skip(struct lt_resume *resume, struct leat_batch *batch);
+/** Record what has been done. The acknowledge task only. */
+int lt_resume_write(struct lt_resume *resume, const char *path, struct leat_batch **batches, size_t count,
+                    struct leat_error *error);
+void lt_resume_close(struct lt_resume *resume);
 
 /* run.c */
 /** Make batches, as long as there may be more. 0 or -ENOMEM. */

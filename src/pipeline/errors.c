@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/same.h"
+#include "pipeline/batch.h"
 #include "pipeline/engine.h"
 
 #include <errno.h>
@@ -110,15 +111,15 @@ static struct leat_bytes shorten(struct leat_bytes text) {
 
 static int put_record(struct lt_errors *errors, const struct lt_plan *plan, const struct leat_item *item) {
     char head[96];
-    struct leat_bytes body = shorten(item->body);
+    struct leat_bytes origin = lt_item_origin(item), body = shorten(origin);
     snprintf(head, sizeof head, "{\"position\":%" PRIu64 ",\"id\":\"%016" PRIx64 "\"", item->position, item->id);
     if (put(errors, head) < 0 || put_string(errors, ",\"source\":", bytes_of(plan->from.spelling)) < 0 ||
         put_string(errors, ",\"stage\":", bytes_of(item->stage ? item->stage : "")) < 0 ||
         put_string(errors, ",\"code\":", bytes_of(code_name(item->code))) < 0 ||
         put_string(errors, ",\"reason\":", item->reason) < 0 || put_string(errors, ",\"item\":", body) < 0)
         return -ENOMEM;
-    snprintf(head, sizeof head, ",\"size\":%zu%s}\n", item->body.size,
-             body.size < item->body.size ? ",\"truncated\":true" : "");
+    snprintf(head, sizeof head, ",\"size\":%zu%s}\n", origin.size,
+             body.size < origin.size ? ",\"truncated\":true" : "");
     return put(errors, head);
 }
 

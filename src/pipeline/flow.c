@@ -31,7 +31,7 @@ void lt_return_items(struct leat_batch *batch) {
 }
 
 size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const char *place) {
-    size_t live = 0;
+    size_t live = 0, failed = 0;
     for (size_t i = 0; i < batch->count; i++) {
         struct leat_item *item = &batch->items[i];
         if (item->fate == LEAT_LIVE)
@@ -40,9 +40,12 @@ size_t lt_stamp(struct lt_pipeline *pipeline, struct leat_batch *batch, const ch
             continue;
         item->stage = place;
         /* The stop, not the item, is to blame. */
-        if (item->code == -ECANCELED && lt_level(pipeline) == LT_DROPPING)
+        if (item->code == -ECANCELED && lt_is_called_off(pipeline))
             item->fate = LEAT_RETURNED;
+        else
+            failed++;
     }
+    lt_halt_count(pipeline, LT_HALT_FAIL, failed);
     return live;
 }
 
@@ -84,6 +87,7 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     struct lt_tally *tally = &pipeline->tally;
     batch->sequence = sequence;
     lt_stamp(pipeline, batch, pipeline->plan->from.spelling);
+    lt_resume_skip(&pipeline->resume, batch);
     slot->read = lt_now();
     lt_store(&slot->count, batch->count, relaxed);
     lt_store(&slot->position, batch->items[0].position, relaxed);
@@ -94,14 +98,27 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     lt_fetch_add(&tally->in, batch->count, release);
 }
 
-/** What all batches may hold, for one of them: less the more there are. */
+/** Batches that are not kept by a sink that gathers. */
+static uint64_t travelling(const struct lt_pipeline *pipeline) {
+    size_t count = lt_load(&pipeline->slot_count, relaxed);
+    size_t kept = pipeline->plan->sink->holds ? lt_load(&pipeline->unconfirmed, relaxed) : 0;
+    return kept + pipeline->slot_least < count ? count - kept : pipeline->slot_least;
+}
+
+/** What all batches may hold, for one of them: less the more there are. A limit that the user set is kept exactly. */
 static uint64_t share_of_batch(const struct lt_pipeline *pipeline) {
-    uint64_t share = LT_BYTES_IN_FLIGHT / lt_load(&pipeline->slot_count, relaxed);
+    uint64_t memory = pipeline->plan->options.memory;
+    if (memory)
+        return memory / travelling(pipeline) + 1;
+    uint64_t share = LT_BYTES_IN_FLIGHT / travelling(pipeline);
     return share < LT_LEAST_BYTES ? LT_LEAST_BYTES : share;
 }
 
 uint64_t lt_most_in_flight(const struct lt_pipeline *pipeline) {
-    return share_of_batch(pipeline) * lt_load(&pipeline->slot_count, relaxed);
+    uint64_t kept = pipeline->plan->sink->holds ? LEAT_HELD_BYTES : 0;
+    if (pipeline->plan->options.memory)
+        return pipeline->plan->options.memory + kept;
+    return share_of_batch(pipeline) * travelling(pipeline) + kept;
 }
 
 /** A batch to read into, once what is on its way leaves room. NULL: stopped meanwhile. */
@@ -140,6 +157,8 @@ static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
         code = leat_fail(&error, -EPROTO, "it gave neither items nor the end");
     if (code >= 0)
         return true;
+    if (code == -ENODATA)
+        lt_store(&pipeline->all_read, true, release);
     if (code == -ENODATA || (code == -ECANCELED && lt_level(pipeline) != LT_RUNNING))
         return false;
     lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
@@ -208,6 +227,17 @@ static void render(struct leat_batch *batch) {
             leat_item_render(batch, &batch->items[i], &out, &reason);
 }
 
+/** For --halt: what is live now has succeeded. */
+static void count_passed(struct lt_pipeline *pipeline, const struct leat_batch *batch) {
+    size_t passed = 0, filtered = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        passed += batch->items[i].fate == LEAT_LIVE;
+        filtered += batch->items[i].fate == LEAT_FILTERED && !batch->items[i].before;
+    }
+    lt_halt_count(pipeline, LT_HALT_SUCCESS, passed);
+    lt_halt_count(pipeline, LT_HALT_DONE, filtered);
+}
+
 static void process(struct lt_worker *worker, struct leat_batch *batch) {
     struct lt_pipeline *pipeline = worker->pipeline;
     struct lt_group *group = worker->group;
@@ -221,15 +251,17 @@ static void process(struct lt_worker *worker, struct leat_batch *batch) {
         int code = stage->type->process(pipeline->stages[group->first + s], worker->states[s], batch, &error);
         size_t live = lt_stamp(pipeline, batch, stage->segment.name);
         if (code < 0) {
-            if (code != -ECANCELED || lt_level(pipeline) != LT_DROPPING)
+            if (code != -ECANCELED || !lt_is_called_off(pipeline))
                 break_stage(pipeline, group, stage->segment.spelling, &error);
             lt_return_items(batch);
             return;
         }
         lt_line_switch(&worker->line, LEAT_BUSY);
         if (!live)
-            return;
+            break;
     }
+    if (group->index + 1 == pipeline->group_count)
+        count_passed(pipeline, batch);
     if (pipeline->plan->sink->renders && group->index + 1 == pipeline->group_count)
         render(batch);
 }
@@ -279,6 +311,15 @@ static void break_sink(struct lt_pipeline *pipeline, const struct leat_error *er
     lt_break(pipeline, pipeline->plan->to.spelling, error, LT_DROPPING);
 }
 
+/** The sink keeps batches: make others, so that no fewer travel. */
+static void replace_kept(struct lt_pipeline *pipeline) {
+    size_t kept = lt_load(&pipeline->unconfirmed, relaxed), count = lt_load(&pipeline->slot_count, relaxed);
+    if (!pipeline->plan->sink->holds || count >= pipeline->slot_least + kept)
+        return;
+    if (lt_add_batches(pipeline, pipeline->slot_least + kept - count) < 0)
+        break_sink(pipeline, &(struct leat_error){-ENOMEM, "out of memory for what it gathers"});
+}
+
 /** Write what is live. After the call of write the batches belong to the sink or to the acknowledge task. */
 static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {
     struct leat_batch *list[LT_SINK_TAKES];
@@ -286,6 +327,8 @@ static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batc
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     for (size_t b = 0; b < count; b++) {
         items += batches[b]->count;
+        if (!pipeline->group_count)
+            count_passed(pipeline, batches[b]);
         if (lt_level(pipeline) == LT_DROPPING)
             lt_return_items(batches[b]);
         if (!has_live(batches[b])) {
@@ -302,6 +345,8 @@ static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batc
     lt_line_switch(&pipeline->sink_line, LEAT_BUSY);
     if (pipeline->plan->sink->write(pipeline->sink, list, listed, &error) < 0)
         break_sink(pipeline, &error);
+    else
+        replace_kept(pipeline);
 }
 
 static void write_in_order(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {

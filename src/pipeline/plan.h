@@ -10,6 +10,16 @@
 
 enum lt_stop { LT_STOP_DRAIN, LT_STOP_DROP };
 
+enum lt_halt_why { LT_HALT_NEVER, LT_HALT_FAIL, LT_HALT_SUCCESS, LT_HALT_DONE };
+
+/** --halt, read. */
+struct lt_halt {
+    enum lt_halt_why why;
+    bool now;       /**< what is being processed is called off */
+    bool percent;   /**< the limit is so many per cent of all items */
+    uint64_t limit; /**< so many items */
+};
+
 /** Options of the whole run. The option table that fills it is src/cli/options.c's. */
 struct lt_run_options {
     uint64_t workers;      /**< -j; 0: as many as there are processors */
@@ -22,6 +32,11 @@ struct lt_run_options {
     const char *errors;    /**< --errors FILE; NULL: the first few go to standard error */
     const char *trace;     /**< --trace; NULL: nothing */
     const char *dead;      /**< --dead URI; NULL: none */
+    const char *halt_text; /**< --halt WHEN,WHY */
+    struct lt_halt halt;   /**< the same, read */
+    const char *resume;    /**< --resume FILE; NULL: none */
+    bool dry_run;          /**< --dry-run: everything goes back to its source */
+    uint64_t memory;       /**< --memory: bytes of items on their way, at most; 0: the engine's own limit */
     uint64_t batch_items;  /**< --batch */
     uint64_t batch_bytes;  /**< --batch-bytes */
     bool until_empty;      /**< the run ends when the sink's `emptied` says so */

@@ -144,8 +144,12 @@ static bool make_batches(struct lt_pipeline *pipeline) {
     const struct lt_run_options *options = &pipeline->plan->options;
     size_t size = sizeof(struct leat_batch *);
     pipeline->most_items = options->batch_items ? options->batch_items : LT_DEFAULT_ITEMS;
+    for (size_t s = 0; s < pipeline->plan->stage_count; s++)
+        if (pipeline->plan->stages[s].type->single)
+            pipeline->most_items = 1;
     pipeline->most_bytes = options->batch_bytes ? options->batch_bytes : LT_DEFAULT_BYTES;
-    pipeline->slot_most = batches_needed(pipeline, true);
+    pipeline->slot_least = batches_needed(pipeline, false);
+    pipeline->slot_most = batches_needed(pipeline, true) + pipeline->plan->sink->holds;
     pipeline->slots = calloc(pipeline->slot_most, sizeof(struct lt_slot));
     pipeline->spare = calloc(pipeline->slot_most, size);
     pipeline->free_batches = make_channel("free batches", size, pipeline->slot_most);
@@ -155,7 +159,7 @@ static bool make_batches(struct lt_pipeline *pipeline) {
     if (!pipeline->slots || !pipeline->spare || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink ||
         !pipeline->resumed)
         return false;
-    return lt_add_batches(pipeline, batches_needed(pipeline, false)) == 0 &&
+    return lt_add_batches(pipeline, pipeline->slot_least) == 0 &&
            lt_order_open(&pipeline->order, pipeline->slot_most) == 0;
 }
 
@@ -188,6 +192,7 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
         pipeline->processors = lt_processors();
         pipeline->grace = plan->options.grace > 0 ? plan->options.grace : LT_DEFAULT_GRACE;
         pipeline->errors.fd = -1;
+        pipeline->resume.fd = -1;
         pipeline->trace = trace;
         if (lt_histogram_open(&pipeline->latency, LT_HISTOGRAM_COARSE) == 0 && make_groups(pipeline) &&
             make_batches(pipeline) && make_dead(pipeline))
@@ -360,6 +365,10 @@ static enum lt_outcome outcome(struct lt_pipeline *pipeline, int code, struct le
                   lt_load(&pipeline->late, acquire) == LT_PAST_DEADLINE ? "the deadline passed"
                                                                         : "the grace after the stop was over");
         return LT_LATE;
+    }
+    if (lt_load(&pipeline->halted, acquire)) {
+        *error = pipeline->halt_error;
+        return LT_HALTED;
     }
     bool never_ran = stopped && lt_load(&pipeline->source_line.since, acquire) == 0;
     return never_ran || lt_load(&pipeline->asked, acquire) == LT_DROPPING ? LT_STOPPED : LT_FINISHED;

@@ -56,6 +56,7 @@ struct lt_snapshot {
     leat_time delayed; /**< workers' threads, all together, were ready and other processes had the processors */
     struct lt_counts counts;
     uint64_t total;          /**< 0: unknown */
+    uint64_t skipped;        /**< of those filtered: done before, by --resume */
     uint64_t unconfirmed;    /**< items that the sink has and did not confirm yet */
     leat_time acknowledging; /**< spent in telling the source what became of its items */
     uint64_t under_way;      /**< microseconds from reading to the end, summed over the items that are over */
@@ -75,6 +76,7 @@ enum lt_outcome {
     LT_NOT_STARTED, /**< something could not be opened */
     LT_BROKEN,      /**< source, stage or sink failed in mid-run; what was not delivered is with its source */
     LT_LATE,        /**< --deadline or --grace */
+    LT_HALTED,      /**< by --halt */
     LT_STOPPED,     /**< by lt_pipeline_stop: dropped, or stopped before it began */
     LT_INTERNAL,    /**< the counts do not balance, or every task waited for ever: a defect of leat */
 };
@@ -82,7 +84,7 @@ enum lt_outcome {
 struct lt_report {
     enum lt_outcome outcome;
     struct lt_snapshot last;
-    struct leat_error error; /**< of NOT_STARTED, BROKEN, LATE, INTERNAL */
+    struct leat_error error; /**< of NOT_STARTED, BROKEN, LATE, HALTED, INTERNAL */
 };
 
 struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_error *error);

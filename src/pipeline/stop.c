@@ -19,21 +19,46 @@ enum lt_level lt_level(const struct lt_pipeline *pipeline) {
     return lt_load(&pipeline->level, acquire);
 }
 
-static void cancel(struct lt_reach *reach, enum lt_level level) {
-    if (reach->scope && level >= reach->level)
+bool lt_is_called_off(const struct lt_pipeline *pipeline) {
+    return lt_level(pipeline) == LT_DROPPING || lt_load(&pipeline->halted, acquire) == LT_HALTED_NOW;
+}
+
+/* Under the mutex. To be halted now means for the stages what a drop means for all. */
+static void cancel(struct lt_pipeline *pipeline, struct lt_reach *reach) {
+    enum lt_level level = lt_load(&pipeline->level, relaxed);
+    bool halted = lt_load(&pipeline->halted, relaxed) == LT_HALTED_NOW;
+    if (reach->scope && (halted || level >= reach->level))
         leat_scope_cancel(reach->scope, -ECANCELED);
+}
+
+static void cancel_workers(struct lt_pipeline *pipeline) {
+    for (size_t g = 0; g < pipeline->group_count; g++)
+        for (unsigned w = 0; w < lt_load(&pipeline->groups[g].started, acquire); w++)
+            cancel(pipeline, &pipeline->groups[g].members[w]->reach);
+}
+
+void lt_call_off(struct lt_pipeline *pipeline, enum lt_halted how, const struct leat_error *why) {
+    pthread_mutex_lock(&pipeline->mutex);
+    bool first = !lt_load(&pipeline->halted, relaxed);
+    if (first) {
+        pipeline->halt_error = *why;
+        lt_store(&pipeline->returned_below, (uint32_t)pipeline->group_count + 1, release);
+        lt_store(&pipeline->halted, how, release);
+        cancel_workers(pipeline);
+    }
+    pthread_mutex_unlock(&pipeline->mutex);
+    if (first)
+        lt_raise(pipeline, LT_DRAINING);
 }
 
 void lt_raise(struct lt_pipeline *pipeline, enum lt_level level) {
     pthread_mutex_lock(&pipeline->mutex);
     if (level > lt_load(&pipeline->level, relaxed)) {
         lt_store(&pipeline->level, (uint32_t)level, release);
-        cancel(&pipeline->opening, level);
-        cancel(&pipeline->reading, level);
-        cancel(&pipeline->emptying, level);
-        for (size_t g = 0; g < pipeline->group_count; g++)
-            for (unsigned w = 0; w < lt_load(&pipeline->groups[g].started, acquire); w++)
-                cancel(&pipeline->groups[g].members[w]->reach, level);
+        cancel(pipeline, &pipeline->opening);
+        cancel(pipeline, &pipeline->reading);
+        cancel(pipeline, &pipeline->emptying);
+        cancel_workers(pipeline);
     }
     pthread_mutex_unlock(&pipeline->mutex);
     lt_watchdog_ring(pipeline);
@@ -67,7 +92,7 @@ int lt_reach_open(struct lt_pipeline *pipeline, struct lt_reach *reach, enum lt_
     pthread_mutex_lock(&pipeline->mutex);
     reach->level = level;
     reach->scope = scope;
-    cancel(reach, lt_load(&pipeline->level, relaxed));
+    cancel(pipeline, reach);
     pthread_mutex_unlock(&pipeline->mutex);
     return 0;
 }

@@ -172,6 +172,13 @@ static void last_call(struct lt_pipeline *pipeline) {
     leave(pipeline);
 }
 
+/** Does the grace run? Who was halted soon may finish what was begun, however long that takes. */
+static bool has_stopped(const struct lt_pipeline *pipeline) {
+    bool halted = lt_load(&pipeline->halted, acquire) == LT_HALTED_SOON;
+    bool only = !lt_load(&pipeline->asked, acquire) && !lt_load(&pipeline->broken, acquire);
+    return lt_level(pipeline) == LT_DROPPING || (lt_level(pipeline) == LT_DRAINING && !(halted && only));
+}
+
 static void *watch(void *argument) {
     struct lt_pipeline *pipeline = argument;
     leat_time deadline = LEAT_FOREVER, stopped = 0, end = LEAT_FOREVER;
@@ -186,7 +193,7 @@ static void *watch(void *argument) {
             lt_raise(pipeline, LT_DROPPING);
             continue;
         }
-        if (!stopped && lt_level(pipeline) != LT_RUNNING) {
+        if (!stopped && has_stopped(pipeline)) {
             stopped = now;
             end = lt_after(pipeline->grace);
         }

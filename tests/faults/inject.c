@@ -277,6 +277,7 @@ static int kind_named(const char *name, size_t size) {
 
 static __attribute__((constructor)) void begin(void) {
     const char *fault = getenv("LEAT_FAULT"), *always = getenv("LEAT_FAULT_ALWAYS");
+    unsetenv("LD_PRELOAD"); /* the commands that the program runs are not under test */
     plan.log = getenv("LEAT_FAULT_LOG");
     plan.descriptors = count_descriptors();
     plan.asan = dlsym(RTLD_DEFAULT, "__asan_init") != NULL;

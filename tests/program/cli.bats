@@ -62,7 +62,7 @@ until_exists() {
     leat --help
     [ "$code" -eq 0 ]
     [ ! -s err ]
-    for word in FROM STAGE TO match where read rate dir: queue: gen: null: --workers --errors --deadline 128+N; do
+    for word in FROM STAGE TO match where read rate exec coproc dir: queue: gen: null: --workers --errors --deadline 128+N; do
         grep -qF -- "$word" out
     done
     cp out long
@@ -73,7 +73,7 @@ until_exists() {
 }
 
 @test "every topic of the help has a page" {
-    for topic in match where read rate path - dir queue gen null run check show man bash zsh fish; do
+    for topic in match where read rate exec coproc path - dir queue gen null run check show man bash zsh fish; do
         leat help "$topic"
         echo "$topic: $code"
         [ "$code" -eq 0 ]
@@ -135,7 +135,7 @@ complete_line() {
     _leat 2>/dev/null
     echo "${COMPREPLY[*]}"
 }
-complete_line 'leat in : ma' leat in : ma
+complete_line 'leat in : mat' leat in : mat
 complete_line 'leat in : match --fi' leat in : match --fi
 complete_line 'leat in --stop d' leat in --stop d
 complete_line 'leat que' leat que

@@ -77,8 +77,9 @@ def start(*words, limits=(), closed=(), program=LEAT, **options):
     options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
+    options.setdefault("preexec_fn", prepare if limits or closed else None)
     return subprocess.Popen([program, *map(lambda word: word if isinstance(word, bytes) else str(word), words)],
-                            preexec_fn=prepare if limits or closed else None, **options)
+                            **options)
 
 
 def until(condition, what):

@@ -353,6 +353,7 @@ def test_cannot_start():
             (("gen:", ":", "amqps://u:geheim@h?queue=x"), None, 2, "password"),
             (("gen:", ":", "null:", "--dead", "amqp://u:geheim@h?queue=x"), None, 2, "password"),
             (("amqp:", ":", "null:"), None, 2, "which queue"),
+            (("bench", "amqp:x", ":", "null:"), None, 2, "each item once"),
             (("gen:", ":", "amqp:"), None, 2, "where to"),
             (("amqp:x", "--declare", "lazy", ":", "null:"), None, 2, "quorum or classic"),
             (("amqp:x", "--prefetch", "70000", ":", "null:"), None, 2, "prefetch"),

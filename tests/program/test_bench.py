@@ -97,8 +97,8 @@ def test_baseline():
 def test_refusals():
     """inputs that are gone once they were read, and what cannot be: a clear line, nothing is run"""
     sink = (":", "null:")
-    for words, said in ((("queue:q", *sink), "each item once"), (("amqp:q", *sink), "each item once"),
-                        (("-", *sink), "standard input has it once"), (("gen:", *sink, "--forever"), "--forever"),
+    for words, said in ((("queue:q", *sink), "each item once"), (("-", *sink), "standard input has it once"),
+                        (("gen:", *sink, "--forever"), "--forever"),
                         (("gen:", *sink, "--sweep", "1,x"), "--sweep"), (("gen:", *sink, "--sweep", ""), "--sweep"),
                         (("gen:", *sink, "--sweep", "0"), "--sweep"), (("gen:", *sink, "--sweep", "1,,2"), "--sweep"),
                         (("gen:", *sink, "--repeat", "0"), "--repeat"), ((), "where the items come from"),

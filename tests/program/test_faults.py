@@ -316,10 +316,26 @@ class Library(Command):
         self.expected = b"%d\n" % (300 * 301 // 2 * 4)
 
 
+class Commands(Job):
+    """a command for each line, or one for all, and a record of what is done"""
+
+    counts = {"delivered": 15}
+
+    def __init__(self, *stage):
+        self.words = ("in", ":", *stage, ":", "out", "--append", "-j", 2, "--resume", "done")
+
+    def prepare(self, folder):
+        write(f"{folder}/in", b"".join(map(item, range(15))))
+
+    def complete(self, folder, run, once):
+        all_there(numbers_in(lines_of(f"{folder}/out"), False), once, range(15))
+
+
 JOBS = {
     "fill": Fill(), "match": Match(), "failures": Failures(), "empty": Empty(), "pipes": Pipes(), "tree": Tree(),
     "file": File(), "ls": Command("queue", "ls", "a.q"), "peek": Command("queue", "peek", "a.q", "--dead"),
     "show": Command("show", "p.yaml"), "check": Command("check", "p.yaml"), "help": Command("help", "match"), "library": Library(),
+    "exec": Commands("exec", "-i", "text", "-t", "1m", "cat"), "coproc": Commands("coproc", "cat"),
     "requeue": Change(("requeue",), (1, len(BAD)), (1 + len(BAD), 0)), "purge": Change(("purge", "--dead"), (1, len(BAD)), (1, 0)),
 }
 

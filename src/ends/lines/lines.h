@@ -19,6 +19,9 @@ struct lt_lines_sink_settings {
     bool sync;
 };
 
+/** How many lines are to be read from a regular file, if it is small; 0: unknown. */
+uint64_t lt_lines_count(int fd, char delimiter, bool raw);
+
 enum { LT_LINES_BLOCK = 1 << 20 };
 
 /** The source's open() with blocks of another size than LT_LINES_BLOCK: small ones cut lines everywhere. */

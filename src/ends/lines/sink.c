@@ -6,6 +6,7 @@
  *   --sync when they are on the disk. Nothing stays behind between two calls.
  * - An item never breaks the framing. JSON that has newlines between its tokens
  *   gets spaces there; other bytes with the delimiter in them fail, one by one.
+ *   What a command wrote is lines already, and stays as it is unless it is JSON.
  * - A file is written in place, not beside and renamed: what was confirmed must
  *   be in the file, also after a crash. It is emptied at the first write, so
  *   that a run that could not start leaves it alone.
@@ -303,19 +304,25 @@ static int frame(const struct lines *lines, struct leat_batch *batch, struct lea
     return 0;
 }
 
+/* Does it keep its newlines? */
+static bool is_lines(const struct lines *lines, const struct leat_item *item, struct leat_bytes out) {
+    return item->lines && !lines->settings.null && item->value_count == 0 &&
+           (out.size == 0 || out.data[0] != '{' || lt_json_check(out, NULL));
+}
+
 static int write_item(struct lines *lines, struct leat_batch *batch, struct leat_item *item, struct leat_error *error) {
     struct leat_error reason;
     struct leat_bytes out;
     reason.text[0] = '\0';
     int code = leat_item_render(batch, item, &out, &reason);
-    if (code == 0)
+    if (code == 0 && !is_lines(lines, item, out))
         code = frame(lines, batch, &out, &reason);
     if (code) {
         leat_item_fail(batch, item, code, "%s", reason.text[0] ? reason.text : strerror(-code));
         return 0;
     }
     code = append(lines, out, error);
-    if (code == 0)
+    if (code == 0 && !(item->lines && out.size == 0))
         code = append(lines, (struct leat_bytes){&lines->delimiter, 1}, error);
     if (code)
         return code;

@@ -51,9 +51,10 @@ struct lines {
     size_t begin, scanned, end;
     bool held; /* by the batch at hand */
     bool ended;
-    uint64_t line; /* number of the last one */
-    uint64_t seed; /* of the ids */
-    bool skipping; /* in a line that is too long: its head is kept, the rest counted */
+    uint64_t total; /* 0: unknown */
+    uint64_t line;  /* number of the last one */
+    uint64_t seed;  /* of the ids */
+    bool skipping;  /* in a line that is too long: its head is kept, the rest counted */
     uint64_t skipped;
     size_t head_size;
     char head[HEAD];
@@ -91,6 +92,8 @@ static int open_file(struct lines *lines, const struct leat_segment *segment, st
         return leat_fail(error, -EINVAL, "%s: is both read and written", lines->name);
     lines->seed = is_standard ? 0 : lt_hash(segment->target, strlen(segment->target));
     posix_fadvise(lines->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    if (lines->regular && !lines->forever && !lines->settings.skip_empty)
+        lines->total = lt_lines_count(lines->fd, lines->delimiter, lines->settings.raw);
     return 0;
 }
 
@@ -322,6 +325,11 @@ static int read_lines(void *source, struct leat_batch *batch, struct leat_error 
     }
 }
 
+static uint64_t total_lines(void *source) {
+    const struct lines *lines = source;
+    return lines->total;
+}
+
 const struct leat_source_type lt_lines_source = {
     .scheme = "",
     .syntax = "PATH | -",
@@ -330,5 +338,6 @@ const struct leat_source_type lt_lines_source = {
     .settings_size = sizeof(struct lt_lines_source_settings),
     .open = open_lines,
     .read = read_lines,
+    .total = total_lines,
     .close = close_lines,
 };
