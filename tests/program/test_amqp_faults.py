@@ -200,6 +200,37 @@ def test_alarm():
         assert complete(client) == 0
 
 
+def set_state(queue, state):
+    """As if the node of a queue were down: the queue exists and cannot be reached."""
+    BROKER.ctl("eval", f'rabbit_misc:execute_mnesia_transaction(fun() -> rabbit_amqqueue:update(rabbit_misc:r(<<"/">>, queue, '
+               f'<<"{queue}">>), fun(Q) -> amqqueue:set_state(Q, {state}) end) end), ok.')
+
+
+def test_unreachable_queue():
+    """a queue that exists and cannot be reached for a while is no reason to give up"""
+    proxy, late, found = Proxy(BROKER.port), 100, []
+    with connect() as client:
+        fill(client, "classic", ITEMS - late)
+        process = start(url(proxy) + "in", "--forever", "--reconnect", "5m", ":", *MATCH, ":", "amqp:out")
+        wait_for(lambda: client.ready("out") > ITEMS // 10)
+        set_state("in", "crashed")
+        before = proxy.connections
+        proxy.cut()
+        wait_for(lambda: process.poll() is not None or proxy.connections >= before + 2)  # so one of them was refused
+        set_state("in", "live")
+        client.publish("in", map(body, range(ITEMS - late, ITEMS)))
+
+        def all_there():
+            found.extend(map(number_of, client.drain("out")))
+            return process.poll() is not None or len(set(found)) == ITEMS
+
+        wait_for(all_there)
+        process.terminate()
+        end(process).check(143)
+        complete(client, found=found, lost=True)
+    proxy.close()
+
+
 def test_restart():
     """the server restarts in mid-run"""
     late = 100  # come after the restart, so that both ends must be connected again

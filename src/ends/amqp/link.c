@@ -91,13 +91,21 @@ static void describe(struct leat_bytes text, char *place, size_t room) {
     place[size] = '\0';
 }
 
+/* "NOT_FOUND - no queue 'q' in vhost '/'": it is not there. Other things are, and cannot be reached: their node is
+ * down, or they have crashed. Only the text tells. */
+static bool is_missing(struct leat_bytes text) {
+    static const char missing[] = "NOT_FOUND - no ";
+    size_t size = sizeof missing - 1;
+    return text.size >= size && memcmp(text.data, missing, size) == 0;
+}
+
 static int closed_by_server(struct lt_amqp_link *link, const struct lt_amqp_method *method, struct leat_error *error) {
     enum { REFUSED = 403, NOT_FOUND = 404, LOCKED = 405, PRECONDITION = 406, NOT_ALLOWED = 530 };
     char why[256];
     describe(method->text, why, sizeof why);
     uint16_t code = method->code;
-    link->permanent =
-        code == REFUSED || code == NOT_FOUND || code == LOCKED || code == PRECONDITION || code == NOT_ALLOWED;
+    link->permanent = code == REFUSED || code == LOCKED || code == PRECONDITION || code == NOT_ALLOWED ||
+                      (code == NOT_FOUND && is_missing(method->text));
     return leat_fail(error, -ECONNRESET, "%s closed the %s: %u %s", link->address.place,
                      method->channel ? "channel" : "connection", code, why);
 }
