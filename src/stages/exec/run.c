@@ -196,12 +196,13 @@ int lt_execute(struct lt_execution *run, struct leat_error *error) {
     feed(run);
     lt_watch_next(&run->watch);
     code = lt_watch_child(&run->watch, &run->child, LT_CHILD_INPUT | LT_CHILD_EXIT, false);
-    if (code == 0)
+    bool watched = code == 0;
+    if (watched)
         code = attend(run);
-    if (!run->exited) {
+    if (!run->exited)
         cut(run, code == -ENOMEM || code == -ENOSPC ? LT_CUT_MEMORY : LT_CUT_STOP);
+    if (!run->exited && watched)
         leat_shield(attend, run);
-    }
     if (!run->cut)
         take_rest(run);
     if (run->cut)
