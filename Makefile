@@ -6,6 +6,7 @@
 #   make check      install what is missing, build with warnings as errors, run all tests
 #   make asan tsan  the tests under AddressSanitizer + UBSan; those of runtime and engine under ThreadSanitizer
 #   make hostile    the runtime's tests and the examples in a build where what is rare happens all the time
+#   make fuzz       look for inputs that break what reads them, for TIME=60 seconds; FUZZ="name …" chooses (needs clang)
 #   make prove      everything that looks harder than check does, for up to two hours; PARTS="name …" chooses (tests/prove)
 #   make bench      leat next to Go and pthreads
 #   make install    DESTDIR= and prefix= as usual
@@ -18,6 +19,8 @@ DESTDIR ?=
 TESTS ?=
 TESTFLAGS ?=
 PARTS ?=
+TIME ?= 60
+FUZZ ?=
 MESON = meson
 NINJA = ninja
 
@@ -39,7 +42,7 @@ asan_options = -Db_sanitize=address$(comma)undefined -Db_lundef=false -Dbuildtyp
 tsan_options = -Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized -Db_ndebug=false
 tsan_environment = TSAN_OPTIONS=exitcode=66:second_deadlock_stack=1
 
-.PHONY: all packages run check asan tsan hostile hostile-short hostile-asan hostile-tsan prove bench install format clean
+.PHONY: all packages run check asan tsan hostile hostile-short hostile-asan hostile-tsan fuzz prove bench install format clean
 
 all:
 	@tools/install-packages build
@@ -91,6 +94,13 @@ hostile-tsan:
 	$(call configure,build-hostile-tsan,-Dwerror=true -Dhostile=true $(tsan_options))
 	@$(NINJA) -C build-hostile-tsan runtime-tests
 	@$(tsan_environment) $(hostile_environment) setarch -R tests/run build-hostile-tsan --kind c --limit 400 $(TESTFLAGS) $(or $(TESTS),test-runtime)
+
+fuzz: export CC = clang
+fuzz:
+	@tools/install-packages build check fuzz
+	$(call configure,build-fuzz,$(asan_options) -Dfuzz=true)
+	@$(NINJA) -C build-fuzz fuzz-targets
+	@tests/fuzz/run build-fuzz --time $(TIME) $(FUZZ)
 
 prove:
 	@tests/prove $(PARTS)

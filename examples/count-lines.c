@@ -2,12 +2,10 @@
 /**
  * Count the lines of every file below a folder.
  *
- * Listing a folder makes more of the same work: with a bounded channel of
- * folders all workers would wait to send and nobody would receive; with an
- * unbounded one memory would hold the widest level of the tree. A crawl has
- * neither trouble, knows by itself when nothing is left, and goes on past what
- * cannot be read. A branch is a path; a folder whose entries are many is listed
- * in parts.
+ * Listing a folder makes more of the same work: with a bounded channel of folders all workers would wait to send and
+ * nobody would receive; with an unbounded one memory would hold the widest level of the tree. A crawl has neither
+ * trouble, knows by itself when nothing is left, and goes on past what cannot be read. A branch is a path; a folder
+ * whose entries are many is listed in parts.
  */
 #include <leat.h>
 
@@ -37,6 +35,7 @@ static int count(int fd) {
 static int list(struct leat_visit *visit, DIR *folder) {
     struct leat_branch *branch = visit->branch;
     char path[4096];
+    int error = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;
@@ -47,10 +46,10 @@ static int list(struct leat_visit *visit, DIR *folder) {
             return LEAT_MORE;
         }
         if (result < 0)
-            return result;
+            error = result; /* the others all the same */
     }
     branch->cursor = NULL;
-    return closedir(folder);
+    return closedir(folder) < 0 ? -errno : error;
 }
 
 static int visit(struct leat_visit *visit) {

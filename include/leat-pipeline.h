@@ -198,7 +198,7 @@ struct leat_segment {
     const void *settings; /**< the struct that the option table describes */
     const char *name;     /**< of a stage: -n NAME or its type's name (with a number when there are several) */
     unsigned workers;     /**< of a stage: its own -j; of a source: that of the run; 0: none */
-    bool forever;         /**< of a source: wait for more at the end */
+    bool forever;         /**< of a source: wait for more at the end; of a sink: the source does */
     bool dry_run;         /**< of a stage: make the item what would be done with it, and do nothing */
 };
 
@@ -208,8 +208,13 @@ struct leat_segment {
 struct leat_counter {
     const char *name; /**< one word; lives as long as the program */
     uint64_t value;
-    bool level; /**< what there is now, which may fall; otherwise a count from the start, which only rises */
+    bool level;            /**< what there is now, which may fall; otherwise a count from the start, which only rises */
+    const char *hindrance; /**< of a count of milliseconds in which the end's server let nothing through: why, for the
+                              verdict: "it blocks publishers"; NULL: another count */
 };
+
+/** Bytes of bodies in the batches that a sink may hold (leat_sink_type.holds). */
+#define LEAT_HELD_BYTES ((size_t)64 << 20)
 
 /** Counters of one end, at most. */
 #define LEAT_COUNTERS 16
@@ -224,6 +229,8 @@ struct leat_source_type {
     const char *scheme;  /**< "queue": matches "queue:…"; "" matches paths and "-" */
     const char *syntax;  /**< "queue:FILE[#NAME]" */
     const char *summary; /**< one sentence */
+    const char *server; /**< who else does the work, for the verdict: "the broker"; NULL: nobody of interest. While read
+                           waits for it, the state is LEAT_WAITS_OUTSIDE; while it has nothing, LEAT_WAITS_INPUT */
     const struct leat_option *options;
     size_t settings_size;
     bool last_read; /**< also read after a stop between two reads, until it returns -ECANCELED (see read) */
@@ -274,7 +281,13 @@ struct leat_sink_type {
     const char *summary;
     const struct leat_option *options;
     size_t settings_size;
-    bool renders; /**< write() takes all bytes from leat_item_render(): the workers make them, in parallel */
+    const char *server; /**< as of a source: whose confirmation a batch waits for */
+    bool renders;       /**< write() takes all bytes from leat_item_render(): the workers make them, in parallel */
+    /**
+     * Not 0: the sink gathers. After a write() it may keep up to so many batches unconfirmed for as long as it likes,
+     * with bodies of less than LEAT_HELD_BYTES together: there are as many more of them. It cannot be a dead end.
+     */
+    size_t holds;
     int (*open)(void **sink, const struct leat_segment *segment, struct leat_error *error);
     /**
      * Write the LIVE items of these batches, in order; each becomes DELIVERED
@@ -285,6 +298,8 @@ struct leat_sink_type {
     int (*write)(void *sink, struct leat_batch **batches, size_t count, struct leat_error *error);
     /** No more will come: everything is confirmed before this returns 0. */
     int (*flush)(void *sink, struct leat_error *error);
+    /** Called after flush, if at all: wait until others have taken away what is there. NULL: it cannot tell. */
+    int (*emptied)(void *sink, struct leat_error *error);
     /** As of a source. */
     size_t (*counters)(void *sink, struct leat_counter counters[LEAT_COUNTERS]);
     void (*close)(void *sink);

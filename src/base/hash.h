@@ -19,12 +19,18 @@ static inline uint64_t lt_hash_mix(uint64_t value) {
     return value ^ value >> 31;
 }
 
-static inline uint64_t lt_hash(const void *data, size_t size) {
+#define LT_HASH_BEGIN 0xcbf29ce484222325u
+
+/** What stands before the last mix, so that a common beginning is gone through once. */
+static inline uint64_t lt_hash_more(uint64_t hash, const void *data, size_t size) {
     const unsigned char *bytes = data;
-    uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < size; i++)
         hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return lt_hash_mix(hash);
+    return hash;
+}
+
+static inline uint64_t lt_hash(const void *data, size_t size) {
+    return lt_hash_mix(lt_hash_more(LT_HASH_BEGIN, data, size));
 }
 
 #endif

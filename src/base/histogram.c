@@ -40,12 +40,16 @@ static void increase(_Atomic uint64_t *counter, uint64_t count) {
 }
 
 void lt_histogram_add(struct lt_histogram *histogram, leat_time value) {
+    lt_histogram_add_many(histogram, value, 1);
+}
+
+void lt_histogram_add_many(struct lt_histogram *histogram, leat_time value, uint64_t count) {
     if (value < 0)
         value = 0;
     if (value > lt_load(&histogram->most, relaxed))
         lt_store(&histogram->most, value, relaxed);
-    increase(&histogram->counts[bucket_of(histogram->bits, value < LAST_VALUE ? value : LAST_VALUE)], 1);
-    increase(&histogram->total, 1);
+    increase(&histogram->counts[bucket_of(histogram->bits, value < LAST_VALUE ? value : LAST_VALUE)], count);
+    increase(&histogram->total, count);
 }
 
 void lt_histogram_merge(struct lt_histogram *into, const struct lt_histogram *from) {

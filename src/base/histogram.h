@@ -42,6 +42,8 @@ void lt_histogram_close(struct lt_histogram *histogram);
 
 /** What is below 0 counts as 0. */
 void lt_histogram_add(struct lt_histogram *histogram, leat_time value);
+/** `count` times. */
+void lt_histogram_add_many(struct lt_histogram *histogram, leat_time value, uint64_t count);
 
 /** Add all that `from` has seen; both have the same bits. */
 void lt_histogram_merge(struct lt_histogram *into, const struct lt_histogram *from);

@@ -72,6 +72,8 @@ bool lt_number_duration(const char *text, leat_time *value) {
         total += number * (rest ? length : 1e9);
         text = rest ? rest : text;
     }
+    if (total >= 0x1p62)
+        return false;
     *value = (leat_time)total;
-    return total < 0x1p62;
+    return true;
 }

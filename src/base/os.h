@@ -32,6 +32,10 @@ void lt_os_thread_join(struct lt_os_thread *thread);
 int lt_os_thread_detached(void *(*function)(void *), void *arg);
 /** Have `function(value)` called when the calling thread ends; at most once in each thread. */
 void lt_os_thread_at_end(void (*function)(void *), void *value);
+/** The calling thread, for lt_os_thread_delayed(). */
+int lt_os_thread_id(void);
+/** How long a thread of this process could have run, and others did. 0 when that cannot be told. */
+leat_time lt_os_thread_delayed(int id);
 /** Let other threads run. */
 void lt_os_yield(void);
 /** The calling thread's faults are handled on this stack; NULL: no longer. */

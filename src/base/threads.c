@@ -123,6 +123,22 @@ unsigned lt_processors(void) {
     return count ? count : 1;
 }
 
+int lt_os_thread_id(void) {
+    return (int)syscall(SYS_gettid);
+}
+
+leat_time lt_os_thread_delayed(int id) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", id);
+    FILE *file = fopen(path, "re");
+    long long ran, delayed = 0;
+    if (file && fscanf(file, "%lld %lld", &ran, &delayed) != 2)
+        delayed = 0;
+    if (file)
+        fclose(file);
+    return delayed;
+}
+
 unsigned lt_threads(void) {
     DIR *directory = opendir("/proc/self/task");
     if (!directory)

@@ -6,6 +6,7 @@
  * to know the grammar. Where nothing is offered the shells complete file names.
  */
 #include "cli/help.h"
+#include "cli/bench/options.h"
 #include "cli/load/options.h"
 #include "cli/options.h"
 #include "cli/parse.h"
@@ -195,8 +196,13 @@ void lt_complete(FILE *file, char **words, size_t count) {
         return;
     }
     struct tables early = {.open = {lt_front_options}, .count = 1}, tables = {0};
+    bool is_bench = last > 0 && strcmp(words[0], "bench") == 0;
+    if (is_bench)
+        add_table(&early, lt_bench_options);
     const char *head = find_head(words + start, last - start, &early, first);
     open_tables(&tables, head, first, !first);
+    if (is_bench)
+        add_table(&tables, lt_bench_options);
     const struct leat_option *pending = last > start ? takes_next(&tables, words[last - 1]) : NULL;
     if (pending) {
         offer_choices(file, pending);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/help.h"
+#include "cli/bench/options.h"
 #include "cli/load/options.h"
 #include "cli/options.h"
 #include "cli/parse.h"
@@ -31,6 +32,8 @@ const struct lt_entry lt_examples[] = {
     {"leat run pipeline.yaml --set options.workers=8", "Run a pipeline that stands in a file."},
     {"leat load queue:jobs.q --rate 2000/s --for 30s --report load.html",
      "Load a queue by the clock and draw how long its confirmations take."},
+    {"leat bench mail.ndjson : match -f .content urls='https?://\\S+' : null: --sweep 1,2,4,8",
+     "Find out what more workers bring, and what limits them."},
     {0},
 };
 
@@ -44,6 +47,10 @@ const struct lt_entry lt_usages[] = {
     {"leat show FILE.yaml | FROM : … : TO", "Print it as YAML."},
     {"leat load TO --fill N | --rate RATE --for TIME [options]",
      "Make load for an end and measure what it does with it: throughput, or latencies by an absolute schedule."},
+    {"leat bench [--sweep N,N…] FROM : … : TO [options]",
+     "Run a pipeline with several numbers of workers and tell what they bring; FILE.yaml in place of FROM : … : TO."},
+    {"leat top [URL]",
+     "Show a run that was started with --http PORT, in the terminal, until it ends or q is pressed; 9090 without URL."},
     {"leat queue ls|peek|requeue|purge FILE[#NAME]",
      "Look into a queue file; give its failed items another chance; empty it."},
     {"leat help [TOPIC]",
@@ -54,7 +61,7 @@ const struct lt_entry lt_usages[] = {
 const struct lt_entry lt_exit_codes[] = {
     {"0", "Every item was delivered, or filtered on purpose."},
     {"1", "Finished, but some items failed, or the run broke and the rest stayed with its source, or a load was "
-          "INVALID."},
+          "INVALID, or ended by a limit of --exit-when, or a bench slower than its baseline."},
     {"2", "The command line or the file is wrong; nothing was started."},
     {"3", "Could not start."},
     {"4", "Ended by --halt."},
@@ -230,6 +237,10 @@ static bool help_command(FILE *file, const char *topic) {
     if (found && strcmp(topic, "load") == 0) {
         fputs("\nOptions, besides those of the run and the flags of TO:\n", file);
         write_options(file, lt_load_options);
+    }
+    if (found && strcmp(topic, "bench") == 0) {
+        fputs("\nOptions, besides those of the run; --report writes .html or JSON:\n", file);
+        write_options(file, lt_bench_options);
     }
     if (found && strcmp(topic, "run") == 0) {
         fprintf(file, "\nA file:\n\n%s\nOptions:\n", lt_about_yaml);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /** The program. */
 #include "base/error.h"
+#include "cli/bench/bench.h"
 #include "cli/help.h"
 #include "cli/load/load.h"
 #include "cli/run.h"
 #include "cli/yaml.h"
+#include "cli/top/top.h"
 #include "ends/queue/admin.h"
 
 #include <errno.h>
@@ -47,6 +49,10 @@ static int dispatch(struct lt_command *command) {
         return lt_queue_admin(command->rest_count, command->rest);
     case LT_VERB_LOAD:
         return lt_load_run(command);
+    case LT_VERB_BENCH:
+        return lt_bench_run(command);
+    case LT_VERB_TOP:
+        return lt_top_run(command);
     case LT_VERB_VERSION:
         printf("leat %s\n", leat_version());
         return LT_EXIT_DONE;

@@ -6,6 +6,7 @@
  */
 #include "base/utf8.h"
 #include "cli/help.h"
+#include "cli/bench/options.h"
 #include "cli/load/options.h"
 #include "cli/options.h"
 #include "pipeline/registry.h"
@@ -149,6 +150,8 @@ void lt_help_man(FILE *file) {
     write_options(file, lt_front_options);
     fputs(".Sh LOAD\nOptions of\n.Nm Cm load ,\nbesides those above and the flags of its end:\n", file);
     write_options(file, lt_load_options);
+    fputs(".Sh BENCH\nOptions of\n.Nm Cm bench ,\nbesides those above:\n", file);
+    write_options(file, lt_bench_options);
     fputs(".Sh SOURCES\n", file);
     for (size_t i = 0; lt_source_types[i]; i++)
         write_part(file, lt_source_types[i]->syntax, lt_source_types[i]->summary, lt_source_types[i]->options);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/options.h"
+#include "cli/bench/options.h"
 #include "cli/load/options.h"
 #include "cli/suggest.h"
 #include "cli/value.h"
@@ -49,6 +50,13 @@ const struct leat_option lt_front_options[] = {
      "each part does."},
     {"stats-json", 0, LEAT_OPTION_FLAG, FRONT(stats_json), NULL, NULL,
      "The same as a JSON object a line, also with --quiet; the last one has the final numbers."},
+    {"http", 0, LEAT_OPTION_STRING, FRONT(http), "[HOST:]PORT", NULL,
+     "Serve a page to watch the run with, and /status.json, /metrics, /ready; by default on 127.0.0.1 only."},
+    {"control", 0, LEAT_OPTION_FLAG, FRONT(control), NULL, NULL,
+     "With --http: who has the token, which is printed, or that of $LEAT_CONTROL_TOKEN, may pause, stop, set rate and "
+     "workers."},
+    {"trace", 0, LEAT_OPTION_STRING, RUN(trace), "ID|N|1/N", NULL,
+     "Tell where the time of an item went, by its id or position, or that of every Nth."},
     {"report", 0, LEAT_OPTION_STRING, FRONT(report), "FILE", NULL,
      "Write counts, times of each stage and the verdict as JSON at the end; of load also .html and .svg."},
     {"quiet", 'q', LEAT_OPTION_FLAG, FRONT(quiet), NULL, NULL, "No progress, no last line, no verdict; errors only."},
@@ -251,10 +259,16 @@ int lt_options_check(struct leat_error *error) {
         result = check_table(lt_source_types[i]->syntax, lt_source_types[i]->options, lt_front_options, error);
     if (!result)
         result = check_table("load", lt_load_options, lt_front_options, error);
+    if (!result)
+        result = check_table("bench", lt_bench_options, lt_front_options, error);
+    for (size_t i = 0; !result && lt_source_types[i]; i++)
+        result = check_pair(lt_source_types[i]->syntax, lt_source_types[i]->options, lt_bench_options, error);
     for (size_t i = 0; !result && lt_sink_types[i]; i++) {
         result = check_table(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_front_options, error);
         if (!result)
             result = check_pair(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_load_options, error);
+        if (!result)
+            result = check_pair(lt_sink_types[i]->syntax, lt_sink_types[i]->options, lt_bench_options, error);
     }
     for (size_t i = 0; !result && lt_stage_types[i]; i++) {
         result = check_table(lt_stage_types[i]->name, lt_stage_types[i]->options, lt_stage_options, error);

@@ -21,7 +21,8 @@ struct lt_front {
     struct lt_run_options run;
     const char *progress; /**< auto, always, never */
     const char *report;   /**< a JSON file, or NULL */
-    bool stats, stats_json, quiet, verbose, help, version;
+    const char *http;     /**< where to serve the page, or NULL */
+    bool control, stats, stats_json, quiet, verbose, help, version;
     struct leat_list set; /**< --set of `run`, `check` and `show` */
 };
 

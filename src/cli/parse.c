@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-const char *const lt_verb_names[] = {"run", "check", "show", "help", "queue", "load", NULL};
+const char *const lt_verb_names[] = {"run", "check", "show", "help", "queue", "load", "bench", "top", NULL};
 
 static bool is_separator(const char *word) {
     return word[0] == ':' && word[1] == '\0';
@@ -115,13 +115,21 @@ static int default_sink(struct lt_command *command, struct leat_error *error) {
     return result;
 }
 
+/* Options of bench stand where those of the run do. */
+static struct lt_option_set bench_set(const struct lt_command *command) {
+    bool is_bench = command->verb == LT_VERB_BENCH;
+    return (struct lt_option_set){is_bench ? lt_bench_options : NULL, (void *)command->bench};
+}
+
 /* What follows `from`, the first segment; `words` begins after its ":". */
 static int parse_tail(struct lt_command *command, char **words, size_t count, struct leat_error *error) {
     for (size_t start = 0; command->verb != LT_VERB_HELP;) {
         size_t end = segment_end(words, count, start);
         struct lt_arguments arguments = {.words = words + start, .count = end - start};
-        if (end == count)
+        if (end == count) {
+            arguments.sets[2] = bench_set(command);
             return parse_sink(command, &arguments, error);
+        }
         int result = parse_stage(command, &arguments, error);
         if (result)
             return result;
@@ -135,7 +143,7 @@ static int parse_again(struct lt_command *command, struct lt_arguments *argument
     *arguments = (struct lt_arguments){
         .words = arguments->words,
         .count = arguments->count,
-        .sets = {{lt_front_options, &command->front}},
+        .sets = {{lt_front_options, &command->front}, bench_set(command)},
     };
     const char *word;
     int result;
@@ -166,7 +174,7 @@ static int parse_file(struct lt_command *command, struct lt_arguments *arguments
 }
 
 static bool takes_the_rest(enum lt_verb verb) {
-    return verb == LT_VERB_HELP || verb == LT_VERB_QUEUE || verb == LT_VERB_LOAD;
+    return verb == LT_VERB_HELP || verb == LT_VERB_QUEUE || verb == LT_VERB_LOAD || verb == LT_VERB_TOP;
 }
 
 /* Up to the first word that is no command: options of the run, a command. `*named`: there was one. */
@@ -178,6 +186,10 @@ static int parse_head(struct lt_command *command, struct lt_arguments *arguments
         if (*named || arguments->only_words || !take_verb(command, *word))
             return result;
         *named = true;
+        if (command->verb == LT_VERB_BENCH) {
+            command->bench = lt_options_new(&command->memory, lt_bench_options, sizeof *command->bench);
+            arguments->sets[2] = bench_set(command);
+        }
         if (takes_the_rest(command->verb))
             return 0;
     }
@@ -268,8 +280,8 @@ int lt_parse(int argc, char **argv, struct lt_command *command, struct leat_erro
         return result;
     if (command->verb == LT_VERB_HELP && !command->topic && command->rest_count)
         command->topic = command->rest[0];
-    if (command->front.help && command->verb == LT_VERB_LOAD)
-        command->topic = "load";
+    if (command->front.help && (command->verb == LT_VERB_LOAD || command->verb == LT_VERB_BENCH))
+        command->topic = lt_verb_names[command->verb];
     if (command->front.help)
         command->verb = LT_VERB_HELP;
     else if (command->front.version)

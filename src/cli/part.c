@@ -221,7 +221,7 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
         lt_error_prefix(error, "--halt");
         return -EINVAL;
     }
-    plan->from.forever = front->run.forever;
+    plan->from.forever = plan->to.forever = front->run.forever;
     plan->from.workers = front->run.workers < UINT_MAX ? (unsigned)front->run.workers : UINT_MAX;
     if (front->run.dead) {
         struct lt_part part;
@@ -229,6 +229,9 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
             lt_error_prefix(error, "--dead");
             return -EINVAL;
         }
+        if (part.sink->holds)
+            return leat_fail(error, -EINVAL, "--dead: %s gathers what comes to it, and a dead end must take it at once",
+                             part.spelling);
         plan->dead = part.sink;
         plan->dead_to = segment_of(memory, &part);
     }

@@ -131,6 +131,13 @@ static void leave(void *argument, const struct lt_report *report) {
     _exit(LT_EXIT_LATE);
 }
 
+/* Whoever may set the number of workers may want more than there are. */
+static uint64_t workers_room(void) {
+    enum { LEAST = 64, FOR_EACH_PROCESSOR = 8 };
+    uint64_t room = (uint64_t)lt_processors() * FOR_EACH_PROCESSOR;
+    return room < LEAST ? LEAST : room;
+}
+
 /* As far as the first stage that acts, to standard output, and nothing is written anywhere else. */
 static int plan_dry_run(struct lt_command *command, struct leat_error *error) {
     struct lt_plan *plan = &command->plan;
@@ -165,6 +172,8 @@ int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     struct run *run = lt_memory_take(&command->memory, sizeof *run);
     run->command = command;
     run->extra = extra;
+    if (command->front.control)
+        command->plan.options.workers_room = workers_room();
     run->pipeline = lt_pipeline_new(&command->plan, &error);
     if (!run->pipeline) {
         fprintf(stderr, "leat: %s\n", error.text);
@@ -173,7 +182,7 @@ int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     if (lt_watch_start(&run->watch, &set, &command->front, extra, run->pipeline, &error)) {
         fprintf(stderr, "leat: %s\n", error.text);
         lt_pipeline_free(run->pipeline);
-        return LT_EXIT_NOT_STARTED;
+        return error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
     }
     lt_pipeline_on_stuck(run->pipeline, leave, run);
     lt_pipeline_run(run->pipeline, &run->report);

@@ -34,7 +34,8 @@ static void write_counters(FILE *file, const char *name, const struct lt_counter
 }
 
 /* Shares of the workers' time since `from`; what they did before does not count. */
-static void write_part(FILE *file, const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to) {
+static void write_part(FILE *file, const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to,
+                       leat_time window) {
     static const char *const names[LEAT_STATES] = {
         [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
         [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
@@ -49,7 +50,10 @@ static void write_part(FILE *file, const struct lt_stage_snapshot *from, const s
     }
     fputs("{\"name\":", file);
     write_string(file, to->name);
-    fprintf(file, ",\"workers\":%u,\"items\":%" PRIu64 ",\"queued\":%zu", to->workers, to->items, to->queued);
+    fprintf(file, ",\"workers\":%u,\"most_workers\":%u,\"items\":%" PRIu64 ",\"rate\":%.3f", to->workers,
+            to->most_workers, to->items, rate(from ? from->items : 0, to->items, window));
+    fprintf(file, ",\"cpu\":%.3f,\"queued\":%zu,\"queue_capacity\":%zu", seconds(to->cpu), to->queued,
+            to->queue_capacity);
     for (int state = 0; state < LEAT_STATES; state++)
         fprintf(file, ",\"%s\":%.3f", names[state], all > 0 ? (double)times[state] / (double)all : 0);
     fputc('}', file);
@@ -60,19 +64,45 @@ static void write_parts(FILE *file, const struct lt_snapshot *from, const struct
     for (size_t i = 0; i < to->stage_count; i++) {
         if (i)
             fputc(',', file);
-        write_part(file, i < from->stage_count ? &from->stages[i] : NULL, &to->stages[i]);
+        write_part(file, i < from->stage_count ? &from->stages[i] : NULL, &to->stages[i], to->elapsed - from->elapsed);
     }
     fputc(']', file);
 }
 
-void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
-    const struct lt_counts *before = &from->counts, *now = &to->counts;
-    leat_time window = to->elapsed - from->elapsed;
+static void write_verdict(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
     struct lt_verdict verdict;
     lt_verdict(from, to, lt_processors(), &verdict);
+    fputs(",\"bottleneck\":", file);
+    write_string(file, verdict.text);
+    fprintf(file, ",\"verdict\":{\"kind\":\"%s\",\"part\":%zu,\"capacity\":%.3f,\"gain\":%.3f,\"next\":%zu}",
+            lt_limit_name(verdict.kind), verdict.stage, verdict.capacity, verdict.gain, verdict.next);
+}
+
+static void write_latency(FILE *file, const struct lt_latency *latency) {
+    fprintf(file, ",\"latency\":{\"p50\":%.6f,\"p90\":%.6f,\"p99\":%.6f,\"max\":%.6f}", seconds(latency->median),
+            seconds(latency->p90), seconds(latency->p99), seconds(latency->most));
+}
+
+void lt_stats_failures(FILE *file, const struct lt_failures *failures) {
+    uint64_t first = failures->total > LT_FAILURES ? failures->total - LT_FAILURES : 0;
+    fputs(",\"failures\":[", file);
+    for (uint64_t i = first; i < failures->total; i++) {
+        const struct lt_failure *failure = &failures->list[i % LT_FAILURES];
+        fprintf(file, "%s{\"position\":%" PRIu64 ",\"stage\":", i > first ? "," : "", failure->position);
+        write_string(file, failure->stage);
+        fputs(",\"reason\":", file);
+        write_string(file, failure->reason);
+        fputc('}', file);
+    }
+    fputc(']', file);
+}
+
+void lt_stats_members(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
+    const struct lt_counts *before = &from->counts, *now = &to->counts;
+    leat_time window = to->elapsed - from->elapsed;
     fprintf(file,
-            "{\"seconds\":%.3f,\"in\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"filtered\":%" PRIu64
-            ",\"failed\":%" PRIu64 ",\"returned\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64,
+            "\"seconds\":%.3f,\"in\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"failed\":%" PRIu64
+            ",\"returned\":%" PRIu64 ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64,
             seconds(to->elapsed), now->in, now->delivered, now->filtered, now->failed, now->returned, now->bytes_in,
             now->bytes_out);
     fprintf(file, ",\"in_rate\":%.3f,\"delivered_rate\":%.3f", rate(before->in, now->in, window),
@@ -82,7 +112,13 @@ void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_s
     write_counters(file, "source", &to->source_counters);
     write_counters(file, "sink", &to->sink_counters);
     write_parts(file, from, to);
-    fputs(",\"bottleneck\":", file);
-    write_string(file, verdict.text);
+    write_verdict(file, from, to);
+    write_latency(file, &to->latency);
+    fprintf(file, ",\"paused\":%s,\"rate_limit\":%.3f", to->paused ? "true" : "false", to->rate);
+}
+
+void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
+    fputc('{', file);
+    lt_stats_members(file, from, to);
     fputs("}\n", file);
 }

@@ -10,4 +10,9 @@
 /** Rates and shares are those since `from`. The line ends with a newline. */
 void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to);
 
+/** The members alone, without braces, for who has more to say. */
+void lt_stats_members(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to);
+/** ,"failures":[…], the oldest first. */
+void lt_stats_failures(FILE *file, const struct lt_failures *failures);
+
 #endif

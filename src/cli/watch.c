@@ -5,6 +5,7 @@
 #include "base/os.h"
 #include "cli/progress.h"
 #include "cli/stats.h"
+#include "cli/status/status.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -109,6 +110,8 @@ static void look(struct lt_watch *watch) {
         print_stats(watch);
     if (watch->front->stats_json)
         print_json(watch);
+    if (watch->status)
+        lt_status_show(watch->status, &watch->before[0], &watch->now);
     watch->before[0] = watch->before[1];
     watch->before[1] = watch->now;
 }
@@ -169,7 +172,7 @@ void lt_watch_block(sigset_t *set) {
 
 static void *work(void *argument) {
     struct lt_watch *watch = argument;
-    bool frames = watch->progress || watch->front->stats || watch->front->stats_json;
+    bool frames = watch->progress || watch->front->stats || watch->front->stats_json || watch->status;
     for (;;) {
         struct pollfd wait[] = {{.fd = watch->end, .events = POLLIN}, {.fd = watch->signals, .events = POLLIN}};
         int ready = poll(wait, 2, frames ? FRAME_MILLISECONDS : -1);
@@ -203,6 +206,16 @@ static int start_thread(struct lt_watch *watch) {
     return failed;
 }
 
+static int start_status(struct lt_watch *watch, struct leat_error *error) {
+    const struct lt_front *front = watch->front;
+    if (front->control && !front->http)
+        return leat_fail(error, -EINVAL, "--control: there is no page without --http");
+    if (!front->http)
+        return 0;
+    struct lt_status_settings settings = {front->http, front->control, getenv("LEAT_CONTROL_TOKEN")};
+    return lt_status_start(&watch->status, &settings, watch->pipeline, error);
+}
+
 int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_front *front,
                    const struct lt_run_extra *extra, struct lt_pipeline *pipeline, struct leat_error *error) {
     const char *term = getenv("TERM");
@@ -215,14 +228,16 @@ int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_
     };
     watch->signals = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
     watch->end = watch->signals < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
-    int failed = watch->end < 0 ? errno : start_thread(watch);
-    if (!failed)
+    int failed = watch->end < 0 ? errno : 0, code = failed ? 0 : start_status(watch, error);
+    if (!failed && code == 0)
+        failed = start_thread(watch);
+    if (!failed && code == 0)
         return 0;
     if (watch->signals >= 0)
         close(watch->signals);
     if (watch->end >= 0)
         close(watch->end);
-    return leat_fail(error, -failed, "cannot watch for signals: %s", strerror(failed));
+    return code < 0 ? code : leat_fail(error, -failed, "cannot watch for signals: %s", strerror(failed));
 }
 
 void lt_watch_end(struct lt_watch *watch) {
@@ -231,10 +246,11 @@ void lt_watch_end(struct lt_watch *watch) {
         continue;
     pthread_join(watch->thread, NULL);
     lt_watch_clear(watch);
-    if (watch->front->stats_json) {
+    if (watch->front->stats_json || watch->status)
         lt_pipeline_snapshot(watch->pipeline, &watch->now);
+    if (watch->front->stats_json)
         print_json(watch);
-    }
+    lt_status_end(watch->status, &watch->before[0], &watch->now);
     close(watch->signals);
     close(watch->end);
 }

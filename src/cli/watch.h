@@ -15,10 +15,13 @@
 #include <pthread.h>
 #include <signal.h>
 
+struct lt_status;
+
 struct lt_watch {
     const struct lt_front *front;
     const struct lt_run_extra *extra;
     struct lt_pipeline *pipeline;
+    struct lt_status *status; /* of --http; NULL: none */
     pthread_t thread;
     int signals, end; /* file descriptors: signalfd, eventfd */
     bool progress;    /* rewrite a line … */

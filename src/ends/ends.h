@@ -9,6 +9,7 @@ extern const struct leat_source_type lt_amqp_source;
 extern const struct leat_source_type lt_amqps_source;
 extern const struct leat_source_type lt_dir_source;
 extern const struct leat_source_type lt_gen_source;
+extern const struct leat_source_type lt_jira_source;
 extern const struct leat_source_type lt_ldap_source;
 extern const struct leat_source_type lt_ldapi_source;
 extern const struct leat_source_type lt_ldaps_source;
@@ -18,6 +19,7 @@ extern const struct leat_source_type lt_queue_source;
 extern const struct leat_sink_type lt_amqp_sink;
 extern const struct leat_sink_type lt_amqps_sink;
 extern const struct leat_sink_type lt_lines_sink;
+extern const struct leat_sink_type lt_mailto_sink;
 extern const struct leat_sink_type lt_null_sink;
 extern const struct leat_sink_type lt_queue_sink;
 

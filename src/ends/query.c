@@ -15,8 +15,7 @@ static int hex(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* In place, which never makes it longer. False: a percent sign without two digits, or a NUL. */
-static bool decode(char *text) {
+bool lt_query_decode(char *text) {
     char *out = text;
     for (; *text; text++) {
         if (*text != '%') {
@@ -76,7 +75,7 @@ static int apply(const struct leat_segment *segment, const struct leat_option *o
     char *value = strchr(setting, '=');
     if (value)
         *value++ = '\0';
-    if (!decode(setting) || (value && !decode(value)))
+    if (!lt_query_decode(setting) || (value && !lt_query_decode(value)))
         return leat_fail(error, -EINVAL, "%s: a percent sign needs two hexadecimal digits after it", segment->spelling);
     const struct leat_option *option = options;
     while (option->name && strcmp(option->name, setting) != 0)

@@ -19,4 +19,7 @@
 int lt_query_read(const struct leat_segment *segment, const struct leat_option *options, void *settings, size_t size,
                   char **path, struct leat_error *error);
 
+/** Percent signs with two hexadecimal digits become the byte, in place. False: one without them, or a NUL. */
+bool lt_query_decode(char *text);
+
 #endif

@@ -12,13 +12,19 @@ const struct leat_source_type *const lt_source_types[] = {
 #ifdef LEAT_AMQP
     &lt_amqp_source,  &lt_amqps_source,
 #endif
+#ifdef LEAT_CURL
+    &lt_jira_source,
+#endif
     &lt_gen_source,   NULL,
 };
 
 const struct leat_sink_type *const lt_sink_types[] = {
-    &lt_lines_sink, &lt_queue_sink,
+    &lt_lines_sink,  &lt_queue_sink,
 #ifdef LEAT_AMQP
-    &lt_amqp_sink,  &lt_amqps_sink,
+    &lt_amqp_sink,   &lt_amqps_sink,
 #endif
-    &lt_null_sink,  NULL,
+#ifdef LEAT_CURL
+    &lt_mailto_sink,
+#endif
+    &lt_null_sink,   NULL,
 };

@@ -10,6 +10,7 @@
  */
 #include "base/clock.h"
 #include "pipeline/engine.h"
+#include "sched/look.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -43,6 +44,16 @@ enum leat_state lt_line_switch(struct lt_line *line, enum leat_state state) {
     return before;
 }
 
+void lt_line_halt(struct lt_line *line) {
+    lt_line_switch(line, LEAT_WAITS_INPUT);
+    leat_time since = lt_load(&line->since, relaxed);
+    begin_write(line);
+    lt_store(&line->time[LEAT_WAITS_INPUT], lt_load(&line->time[LEAT_WAITS_INPUT], relaxed) + lt_now() - since,
+             relaxed);
+    lt_store(&line->since, 0, relaxed);
+    end_write(line);
+}
+
 void lt_line_add(struct lt_line *line, uint64_t items) {
     lt_store(&line->items, lt_load(&line->items, relaxed) + items, relaxed);
 }
@@ -70,9 +81,12 @@ enum leat_state leat_batch_state(struct leat_batch *batch, enum leat_state state
 
 void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column) {
     struct lt_slot *slot = batch->engine;
+    leat_time now = lt_now();
     slot->line = NULL;
+    if (slot->notes)
+        lt_trace_note(slot, now);
     lt_store(&slot->column, (uint32_t)column, relaxed);
-    lt_store(&slot->since, lt_now(), relaxed);
+    lt_store(&slot->since, now, relaxed);
     lt_store(&slot->place, (uint32_t)place, release);
 }
 
@@ -126,9 +140,16 @@ static void add_group(struct lt_stage_snapshot *stage, struct lt_group *group, l
     unsigned started = lt_load(&group->started, acquire);
     for (unsigned w = 0; w < started; w++)
         add_line(stage, &group->members[w]->line, ended);
-    leat_time flowing = lt_load(&group->pipeline->flowing, acquire);
-    if (flowing)
-        stage->time[LEAT_WAITS_INPUT] += (group->workers - started) * ((ended ? ended : lt_now()) - flowing);
+    stage->time[LEAT_WAITS_INPUT] += lt_crew_waited(group, ended ? ended : lt_now());
+}
+
+static void add_latency(const struct lt_histogram *histogram, struct lt_latency *latency) {
+    *latency = (struct lt_latency){
+        .median = lt_histogram_at(histogram, 0.5),
+        .p90 = lt_histogram_at(histogram, 0.9),
+        .p99 = lt_histogram_at(histogram, 0.99),
+        .most = lt_load(&histogram->most, relaxed),
+    };
 }
 
 static void add_queue(struct lt_stage_snapshot *stage, const struct leat_chan *chan) {
@@ -163,21 +184,36 @@ static void share_cpu(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot
     snapshot->stages[0].cpu = left > 0 ? left : 0;
 }
 
+leat_time lt_delayed(struct lt_pipeline *pipeline) {
+    leat_time before = lt_load(&pipeline->delayed, relaxed), now = lt_workers_delayed();
+    if (now <= before)
+        return before;
+    lt_store(&pipeline->delayed, now, relaxed);
+    return now;
+}
+
 void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot) {
     const struct lt_plan *plan = pipeline->plan;
     memset(snapshot, 0, sizeof *snapshot);
     snapshot->stage_count = pipeline->group_count + 2;
+    snapshot->flowing = lt_load(&pipeline->flowing, acquire) != 0;
     snapshot->stopping = lt_level(pipeline) != LT_RUNNING;
+    add_latency(&pipeline->latency, &snapshot->latency);
+    snapshot->paused = lt_load(&pipeline->paused, relaxed);
+    snapshot->rate = pipeline->rate;
     count(&pipeline->tally, &snapshot->counts);
     snapshot->unconfirmed = count_unconfirmed(pipeline, &snapshot->counts);
     struct lt_stage_snapshot *source = &snapshot->stages[0], *sink = &snapshot->stages[pipeline->group_count + 1];
     source->name = plan->from.spelling;
     source->workers = 1;
     sink->name = plan->to.spelling;
+    snapshot->source_server = plan->source->server;
+    snapshot->sink_server = plan->sink->server;
     sink->workers = 1;
     for (size_t g = 0; g < pipeline->group_count; g++) {
         snapshot->stages[g + 1].name = pipeline->groups[g].name;
-        snapshot->stages[g + 1].workers = pipeline->groups[g].workers;
+        snapshot->stages[g + 1].workers = lt_load(&pipeline->groups[g].admitted, relaxed);
+        snapshot->stages[g + 1].most_workers = pipeline->groups[g].workers;
     }
     leat_time started = lt_load(&pipeline->started, acquire), ended = lt_load(&pipeline->ended, acquire);
     if (!started)
@@ -193,7 +229,11 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     add_line(&acknowledge, &pipeline->acknowledge_line, ended);
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
+    snapshot->emptied = lt_load(&pipeline->emptied, relaxed);
+    snapshot->with_sink = lt_load(&pipeline->tally.with_sink, relaxed);
+    snapshot->under_way = lt_load(&pipeline->tally.under_way, relaxed);
     share_cpu(pipeline, snapshot);
+    snapshot->delayed = lt_delayed(pipeline);
     snapshot->skipped = lt_load(&pipeline->resume.skipped, relaxed);
     lt_ask_ends(pipeline, snapshot);
 }

@@ -10,13 +10,22 @@
  * a second one for the same batch does nothing, and a send into a channel that
  * has room for every batch, so that a sink's own thread never waits here.
  */
+#include "base/clock.h"
 #include "pipeline/batch.h"
 #include "pipeline/engine.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ------------------------------------------------------------ confirmation */
+
+static uint64_t microseconds_since(leat_time time) {
+    leat_time now = lt_now();
+    return now > time ? (uint64_t)((now - time) / LEAT_MICROSECOND) : 0;
+}
 
 static int send_confirmed(void *argument) {
     struct leat_batch *batch = argument;
@@ -29,8 +38,13 @@ void leat_batch_confirm(struct leat_batch *batch) {
     uint32_t expected = LT_SINKING;
     if (!slot || !lt_cas(&slot->place, &expected, LT_CONFIRMED, acq_rel))
         return;
-    if (slot->unconfirmed)
+    if (slot->unconfirmed) {
+        uint64_t time = microseconds_since(lt_load(&slot->since, relaxed));
+        lt_fetch_add(&slot->pipeline->tally.with_sink, time * batch->count, relaxed);
         lt_fetch_sub(slot->unconfirmed, 1, release);
+    }
+    if (slot->notes)
+        lt_trace_confirmed(slot);
     int code = send_confirmed(batch);
     if (code == -ECANCELED || code == -ETIMEDOUT)
         leat_shield(send_confirmed, batch);
@@ -120,6 +134,29 @@ static void record_failures(struct lt_pipeline *pipeline, struct leat_batch *bat
     }
 }
 
+static void remember(struct lt_pipeline *pipeline, const struct leat_item *item) {
+    struct lt_failures *failures = &pipeline->failures;
+    struct lt_failure *failure = &failures->list[failures->total++ % LT_FAILURES];
+    failure->position = item->position;
+    snprintf(failure->stage, sizeof failure->stage, "%s", item->stage ? item->stage : "?");
+    snprintf(failure->reason, sizeof failure->reason, "%.*s", (int)item->reason.size, item->reason.data);
+}
+
+/** Of more than there is room for the last ones are kept. */
+static void remember_failures(struct lt_pipeline *pipeline, const struct leat_batch *batch) {
+    pthread_mutex_lock(&pipeline->mutex);
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->items[i].fate == LEAT_FAILED)
+            remember(pipeline, &batch->items[i]);
+    pthread_mutex_unlock(&pipeline->mutex);
+}
+
+void lt_pipeline_failures(struct lt_pipeline *pipeline, struct lt_failures *failures) {
+    pthread_mutex_lock(&pipeline->mutex);
+    *failures = pipeline->failures;
+    pthread_mutex_unlock(&pipeline->mutex);
+}
+
 static void add(_Atomic uint64_t *counter, uint64_t n) {
     lt_store(counter, lt_load(counter, relaxed) + n, release);
 }
@@ -134,8 +171,10 @@ static void settle_batch(struct lt_pipeline *pipeline, struct leat_batch *batch)
             item->fate = LEAT_DELIVERED;
         failures |= item->fate == LEAT_FAILED;
     }
-    if (failures)
+    if (failures) {
+        remember_failures(pipeline, batch);
         record_failures(pipeline, batch);
+    }
     for (size_t i = 0; i < batch->count; i++) {
         struct leat_item *item = &batch->items[i];
         if (pipeline->plan->options.dry_run)
@@ -156,12 +195,20 @@ static void finish(struct lt_pipeline *pipeline, struct leat_batch **batches, si
     for (size_t b = 0; b < count; b++) {
         lt_slot_take(batches[b], LT_CONFIRMED, 0, NULL);
         settle_batch(pipeline, batches[b]);
+        add(&pipeline->tally.under_way,
+            microseconds_since(((struct lt_slot *)batches[b]->engine)->read) * batches[b]->count);
     }
     if (lt_resume_write(&pipeline->resume, plan->options.resume, batches, count, &error) < 0)
         lt_break(pipeline, "--resume", &error, LT_DRAINING);
     if (plan->source->finish && plan->source->finish(pipeline->source, batches, count, &error) < 0)
         lt_break(pipeline, plan->from.spelling, &error, LT_DRAINING);
     for (size_t b = 0; b < count; b++) {
+        struct lt_slot *slot = batches[b]->engine;
+        if (slot->notes) {
+            lt_trace_settled(pipeline, batches[b]);
+            lt_trace_forget(slot);
+        }
+        lt_histogram_add_many(&pipeline->latency, lt_now() - slot->read, batches[b]->count);
         lt_fetch_sub(&pipeline->tally.bytes_held, batches[b]->bytes, relaxed);
         lt_batch_reset(batches[b]);
         lt_slot_move(batches[b], LT_FREE, 0);

@@ -44,8 +44,8 @@ struct lt_worker *lt_worker_new(struct lt_group *group) {
     memset(worker, 0, size);
     worker->pipeline = group->pipeline;
     worker->group = group;
-    lt_line_start(&worker->line, LEAT_WAITS_INPUT, lt_load(&group->pipeline->flowing, relaxed));
-    unsigned index = lt_load(&group->started, relaxed);
+    lt_line_start(&worker->line, LEAT_WAITS_INPUT, lt_crew_since(group));
+    unsigned index = worker->index = lt_load(&group->started, relaxed);
     group->members[index] = worker;
     lt_store(&group->started, index + 1, release);
     return worker;
@@ -119,10 +119,11 @@ void lt_crew_passed(struct lt_group *group) {
 /** How many workers short of one for each batch. */
 static unsigned shortage(struct lt_group *group) {
     unsigned started = lt_load(&group->started, relaxed);
+    unsigned admitted = lt_load(&group->admitted, relaxed);
     int64_t missing = lt_load(&group->expected, relaxed) - started;
-    if (missing <= 0)
+    if (missing <= 0 || started >= admitted)
         return 0;
-    return missing < group->workers - started ? (unsigned)missing : group->workers - started;
+    return missing < admitted - started ? (unsigned)missing : admitted - started;
 }
 
 void lt_crew_tell(struct lt_group *group) {

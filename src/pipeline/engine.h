@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, crew.c, order.c,
+ * The inside of a run; only src/pipeline/run.c, ends.c, flow.c, crew.c, steer.c, trace.c, order.c,
  * acknowledge.c, errors.c, halt.c, resume.c, stop.c, account.c and watchdog.c include it.
  *
  * Who runs, and what goes between them (each arrow is a bounded channel of
@@ -12,7 +12,10 @@
  * Invariants:
  * - There are at most lt_pipeline.slot_most batches. Those for one worker in each
  *   group are made before the start; every worker that is started later brings its
- *   own (lt_add_batches), and none is ever taken away. `slot_count` only rises, and
+ *   own (lt_add_batches), and none is ever taken away. A sink that gathers (`holds`)
+ *   gets another one for each that it keeps, from the sink task, so that those that
+ *   travel are never fewer than at the start: else the source would wait for
+ *   batches that the sink keeps until the source has ended. `slot_count` only rises, and
  *   who read it may look at the slots below it. Every channel but those between
  *   the groups has room for all there can be, so that no confirmation and no free
  *   batch ever waits, and the window that restores the order needs no more places.
@@ -35,6 +38,7 @@
 #define LEAT_PIPELINE_ENGINE_H
 
 #include "base/atomic.h"
+#include "base/histogram.h"
 #include "pipeline/run.h"
 
 #include <pthread.h>
@@ -88,6 +92,8 @@ struct lt_slot {
     _Atomic size_t count;
     _Atomic uint64_t position, id; /* of its first item */
     _Atomic leat_time since;       /* in this place */
+    leat_time read;                /* when it joined the run */
+    leat_time *notes;              /* --trace: time in each place and column; NULL: none are made */
 };
 
 /** How far a stop has gone. */
@@ -102,11 +108,18 @@ struct lt_reach {
     struct leat_scope *scope;
 };
 
+/** Which items --trace tells of. */
+struct lt_trace {
+    enum { LT_TRACE_NOTHING, LT_TRACE_POSITION, LT_TRACE_ID, LT_TRACE_EVERY } wanted;
+    uint64_t number;
+};
+
 struct lt_worker {
     struct lt_line line;
     struct lt_pipeline *pipeline;
     struct lt_group *group;
     struct lt_task *_Atomic task; /* NULL until it runs */
+    unsigned index;               /* in its group */
     size_t opened;                /* of its states */
     struct lt_reach reach;
     void *states[]; /* of its stages, one each */
@@ -116,12 +129,15 @@ struct lt_worker {
 struct lt_group {
     struct lt_pipeline *pipeline;
     char *name;
-    size_t first, count;      /* stages of the plan */
-    size_t index;             /* among the groups; its column is one more */
-    unsigned workers;         /* there can be */
-    _Atomic unsigned started; /* of them: members[0 … started - 1] exist */
+    size_t first, count;       /* stages of the plan */
+    size_t index;              /* among the groups; its column is one more */
+    unsigned workers;          /* there can be */
+    _Atomic unsigned started;  /* of them: members[0 … started - 1] exist */
+    _Atomic unsigned admitted; /* those with a lower index work, the others stand by (steer.c) */
+    _Atomic leat_time admitted_at, waited;
     struct lt_worker **members;
     struct leat_chan *in;
+    struct leat_chan *ended;  /* closed with it; nothing is sent */
     struct leat_chan *more;   /* tells the foreman that more workers may be of use */
     _Atomic int64_t expected; /* batches given to the group that have not left it */
 };
@@ -156,6 +172,8 @@ struct lt_resume {
 struct lt_tally {
     _Atomic uint64_t in, delivered, filtered, failed, returned, bytes_in, bytes_out;
     _Atomic uint64_t bytes_held; /* read and not settled yet */
+    /* microseconds, summed over items: from reading to the end, and in the sink's hands */
+    _Atomic uint64_t under_way, with_sink;
 };
 
 struct lt_pipeline {
@@ -173,10 +191,10 @@ struct lt_pipeline {
     struct lt_group *groups;
     size_t group_count;
     struct lt_slot *slots;
-    size_t slot_most;
-    _Atomic size_t slot_count;  /* made; raised under the mutex */
-    _Atomic size_t unconfirmed; /* batches that the sink has */
-    struct leat_batch **spare;  /* free ones that the source task has taken; its own */
+    size_t slot_least, slot_most; /* at the start; ever */
+    _Atomic size_t slot_count;    /* made; raised under the mutex */
+    _Atomic size_t unconfirmed;   /* batches that the sink has */
+    struct leat_batch **spare;    /* free ones that the source task has taken; its own */
     size_t spare_count;
     struct leat_chan *free_batches, *to_sink, *confirmed;
     struct lt_order order;
@@ -195,9 +213,20 @@ struct lt_pipeline {
 
     struct lt_line source_line, sink_line, acknowledge_line;
     struct lt_tally tally;
+    struct lt_histogram latency; /* of items, from their reading until they were settled */
+    struct lt_failures failures; /* the latest; under the mutex */
+    struct lt_trace trace;
     _Atomic leat_time started, flowing, ended; /* flowing: the source and the first workers were let go */
     leat_time cpu_before;
+    _Atomic leat_time emptied;
     _Atomic leat_time cpu_after; /* 0 while it runs */
+    _Atomic leat_time delayed;   /* as far as it was known last */
+
+    /* steering; `limiter` is the source task's own */
+    _Atomic bool paused, limiter_changed;
+    struct leat_chan *resumed;
+    struct leat_limiter *limiter, *next_limiter;
+    double rate;
 
     /* pacing: the source task's own */
     leat_time pace_next, service;
@@ -213,7 +242,7 @@ struct lt_pipeline {
     _Atomic uint32_t late; /* enum lt_late */
     bool sink_broken;
     struct leat_error error;
-    struct lt_reach opening, reading;
+    struct lt_reach opening, reading, emptying;
     struct leat_wg beginning, gate; /* tasks that have not begun; 1 until all have */
 
     /* watchdog */
@@ -227,11 +256,15 @@ struct lt_pipeline {
 /* account.c */
 void lt_line_start(struct lt_line *line, enum leat_state state, leat_time since);
 enum leat_state lt_line_switch(struct lt_line *line, enum leat_state state);
+/** From now on its time is nobody's, until it starts again. */
+void lt_line_halt(struct lt_line *line);
 void lt_line_add(struct lt_line *line, uint64_t items);
 void lt_line_view(struct lt_line *line, struct lt_line_view *view);
 void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column);
 void lt_slot_take(struct leat_batch *batch, enum lt_place place, size_t column, struct lt_line *line);
 leat_time lt_process_cpu(void);
+/** lt_snapshot.delayed; asked for the last time before the runtime ends. */
+leat_time lt_delayed(struct lt_pipeline *pipeline);
 bool lt_balanced(const struct lt_pipeline *pipeline);
 
 /** Items for the next batch: what the slowest group does in about LT_TARGET_WORK, and never much more than was proven
@@ -284,6 +317,32 @@ void lt_crew_tell(struct lt_group *group);
 /** A batch has left it. */
 void lt_crew_passed(struct lt_group *group);
 
+/* steer.c */
+/** On the source task: wait while the run is paused. */
+void lt_steer_before(struct lt_pipeline *pipeline);
+/** How many items it shall read at once, `most` without a limit. */
+uint64_t lt_steer_items(struct lt_pipeline *pipeline, uint64_t most);
+/** Wait until so many items may go on. */
+void lt_steer_after(struct lt_pipeline *pipeline, size_t items);
+/** Return at once, or when the worker is wanted or nothing comes any more. */
+void lt_stand_by(struct lt_worker *worker);
+/** Since when the workers that were not started count as waiting, and for how long they have, all together. */
+leat_time lt_crew_since(const struct lt_group *group);
+leat_time lt_crew_waited(const struct lt_group *group, leat_time now);
+
+/* trace.c */
+/** "12", "847e2f44677e3886", "1/1000", or NULL. 0 or -EINVAL with `error`. */
+int lt_trace_read(struct lt_trace *trace, const char *text, struct leat_error *error);
+/** Notes that a slot needs. */
+size_t lt_trace_room(const struct lt_pipeline *pipeline);
+/** The batch leaves the place where it is. */
+void lt_trace_note(struct lt_slot *slot, leat_time now);
+/** The sink has confirmed it, on whatever task or thread. */
+void lt_trace_confirmed(struct lt_slot *slot);
+void lt_trace_forget(struct lt_slot *slot);
+/** Tell of the items of a settled batch that are wanted. */
+void lt_trace_settled(struct lt_pipeline *pipeline, const struct leat_batch *batch);
+
 /* flow.c: tasks */
 /** Wait until all tasks of the run have begun. False: one could not, all is called off. */
 bool lt_begin(struct lt_pipeline *pipeline);
@@ -331,7 +390,5 @@ void lt_errors_close(struct lt_errors *errors);
 int lt_watchdog_start(struct lt_pipeline *pipeline);
 void lt_watchdog_ring(struct lt_pipeline *pipeline);
 void lt_watchdog_end(struct lt_pipeline *pipeline);
-/** What is still held, into `text`; returns its length. */
-size_t lt_describe_held(struct lt_pipeline *pipeline, char *text, size_t room);
 
 #endif

@@ -6,6 +6,7 @@
  * what it sends to (for a group of workers, its foreman does). A stop never
  * breaks that chain: it only decides what is done with a batch on its way.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "pipeline/batch.h"
 #include "pipeline/engine.h"
@@ -19,6 +20,7 @@ void lt_close_input(struct lt_pipeline *pipeline, size_t group) {
         return;
     }
     leat_chan_close(pipeline->groups[group].in);
+    leat_chan_close(pipeline->groups[group].ended);
     leat_chan_close(pipeline->groups[group].more);
 }
 
@@ -86,6 +88,7 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     batch->sequence = sequence;
     lt_stamp(pipeline, batch, pipeline->plan->from.spelling);
     lt_resume_skip(&pipeline->resume, batch);
+    slot->read = lt_now();
     lt_store(&slot->count, batch->count, relaxed);
     lt_store(&slot->position, batch->items[0].position, relaxed);
     lt_store(&slot->id, batch->items[0].id, relaxed);
@@ -95,19 +98,27 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     lt_fetch_add(&tally->in, batch->count, release);
 }
 
+/** Batches that are not kept by a sink that gathers. */
+static uint64_t travelling(const struct lt_pipeline *pipeline) {
+    size_t count = lt_load(&pipeline->slot_count, relaxed);
+    size_t kept = pipeline->plan->sink->holds ? lt_load(&pipeline->unconfirmed, relaxed) : 0;
+    return kept + pipeline->slot_least < count ? count - kept : pipeline->slot_least;
+}
+
 /** What all batches may hold, for one of them: less the more there are. A limit that the user set is kept exactly. */
 static uint64_t share_of_batch(const struct lt_pipeline *pipeline) {
     uint64_t memory = pipeline->plan->options.memory;
     if (memory)
-        return memory / lt_load(&pipeline->slot_count, relaxed) + 1;
-    uint64_t share = LT_BYTES_IN_FLIGHT / lt_load(&pipeline->slot_count, relaxed);
+        return memory / travelling(pipeline) + 1;
+    uint64_t share = LT_BYTES_IN_FLIGHT / travelling(pipeline);
     return share < LT_LEAST_BYTES ? LT_LEAST_BYTES : share;
 }
 
 uint64_t lt_most_in_flight(const struct lt_pipeline *pipeline) {
+    uint64_t kept = pipeline->plan->sink->holds ? LEAT_HELD_BYTES : 0;
     if (pipeline->plan->options.memory)
-        return pipeline->plan->options.memory;
-    return share_of_batch(pipeline) * lt_load(&pipeline->slot_count, relaxed);
+        return pipeline->plan->options.memory + kept;
+    return share_of_batch(pipeline) * travelling(pipeline) + kept;
 }
 
 /** A batch to read into, once what is on its way leaves room. NULL: stopped meanwhile. */
@@ -138,7 +149,8 @@ static bool read_batch(struct lt_pipeline *pipeline, struct leat_batch *batch) {
     const struct lt_plan *plan = pipeline->plan;
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     uint64_t share = share_of_batch(pipeline);
-    lt_batch_limit(batch, lt_pace(pipeline), pipeline->most_bytes < share ? pipeline->most_bytes : share);
+    lt_batch_limit(batch, lt_steer_items(pipeline, lt_pace(pipeline)),
+                   pipeline->most_bytes < share ? pipeline->most_bytes : share);
     lt_line_switch(&pipeline->source_line, LEAT_BUSY);
     int code = plan->source->read(pipeline->source, batch, &error);
     if (code >= 0 && batch->count == 0)
@@ -165,6 +177,7 @@ int lt_source_task(void *argument) {
         lt_break(pipeline, pipeline->plan->from.spelling, &(struct leat_error){-ENOMEM, "out of memory"}, LT_DRAINING);
     struct leat_batch *last = more && pipeline->plan->source->last_read ? free_batch(pipeline) : NULL;
     while (more) {
+        lt_steer_before(pipeline);
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
         struct leat_batch *batch = lt_level(pipeline) == LT_RUNNING ? free_batch(pipeline) : NULL;
         if (!batch)
@@ -178,11 +191,12 @@ int lt_source_task(void *argument) {
             break;
         }
         take_in(pipeline, batch, sequence++);
+        lt_steer_after(pipeline, batch->count);
         lt_line_switch(line, LEAT_WAITS_OUTPUT);
         lt_slot_move(batch, LT_QUEUED, 1);
         hand_on(pipeline, &pipeline->reading, 0, batch);
     }
-    lt_line_switch(line, LEAT_WAITS_INPUT);
+    lt_line_switch(line, LEAT_WAITS_OUTPUT); /* from now on it is not the source that holds anybody up */
     lt_reach_close(pipeline, &pipeline->reading);
     lt_close_input(pipeline, 0);
     return 0;
@@ -268,6 +282,7 @@ void lt_work(struct lt_worker *worker) {
     size_t column = group->index + 1;
     lt_store(&worker->task, lt_task_here(), relaxed);
     for (struct leat_batch *batch;;) {
+        lt_stand_by(worker);
         lt_line_switch(&worker->line, LEAT_WAITS_INPUT);
         if (!next_batch(worker, &batch))
             break;
@@ -296,6 +311,15 @@ static void break_sink(struct lt_pipeline *pipeline, const struct leat_error *er
     lt_break(pipeline, pipeline->plan->to.spelling, error, LT_DROPPING);
 }
 
+/** The sink keeps batches: make others, so that no fewer travel. */
+static void replace_kept(struct lt_pipeline *pipeline) {
+    size_t kept = lt_load(&pipeline->unconfirmed, relaxed), count = lt_load(&pipeline->slot_count, relaxed);
+    if (!pipeline->plan->sink->holds || count >= pipeline->slot_least + kept)
+        return;
+    if (lt_add_batches(pipeline, pipeline->slot_least + kept - count) < 0)
+        break_sink(pipeline, &(struct leat_error){-ENOMEM, "out of memory for what it gathers"});
+}
+
 /** Write what is live. After the call of write the batches belong to the sink or to the acknowledge task. */
 static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {
     struct leat_batch *list[LT_SINK_TAKES];
@@ -321,6 +345,8 @@ static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batc
     lt_line_switch(&pipeline->sink_line, LEAT_BUSY);
     if (pipeline->plan->sink->write(pipeline->sink, list, listed, &error) < 0)
         break_sink(pipeline, &error);
+    else
+        replace_kept(pipeline);
 }
 
 static void write_in_order(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {
@@ -354,6 +380,23 @@ static void flush_sink(struct lt_pipeline *pipeline) {
     break_sink(pipeline, &error);
 }
 
+/** Others take out of the sink's target what was written; a stop ends the waiting. */
+static void wait_until_empty(struct lt_pipeline *pipeline) {
+    const struct leat_sink_type *type = pipeline->plan->sink;
+    struct leat_error error = {.code = 0, .text = "it did not say whether it is empty, nor why"};
+    struct lt_reach *reach = &pipeline->emptying;
+    if (!pipeline->plan->options.until_empty || pipeline->sink_broken || lt_level(pipeline) != LT_RUNNING)
+        return;
+    int code = lt_reach_open(pipeline, reach, LT_DRAINING);
+    if (code == 0)
+        code = type->emptied(pipeline->sink, &error);
+    lt_reach_close(pipeline, reach);
+    if (code == 0)
+        lt_store(&pipeline->emptied, lt_now(), relaxed);
+    else if (lt_level(pipeline) == LT_RUNNING)
+        break_sink(pipeline, &error);
+}
+
 int lt_sink_task(void *argument) {
     struct lt_pipeline *pipeline = argument;
     if (!lt_begin(pipeline))
@@ -372,6 +415,7 @@ int lt_sink_task(void *argument) {
             write_batches(pipeline, batches, (size_t)count);
     }
     flush_sink(pipeline);
+    wait_until_empty(pipeline);
     lt_line_switch(line, LEAT_WAITS_INPUT);
     leat_chan_close(pipeline->confirmed);
     return 0;

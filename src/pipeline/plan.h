@@ -23,12 +23,14 @@ struct lt_halt {
 /** Options of the whole run. The option table that fills it is src/cli/options.c's. */
 struct lt_run_options {
     uint64_t workers;      /**< -j; 0: as many as there are processors */
+    uint64_t workers_room; /**< room for so many in each group, for lt_pipeline_set_workers; at least those above */
     bool keep_order;       /**< -k */
     bool forever;          /**< --forever */
     const char *stop;      /**< --stop drain|drop */
     leat_time deadline;    /**< --deadline, from the start; 0: none */
     leat_time grace;       /**< --grace: from the stop to the hard end */
     const char *errors;    /**< --errors FILE; NULL: the first few go to standard error */
+    const char *trace;     /**< --trace; NULL: nothing */
     const char *dead;      /**< --dead URI; NULL: none */
     const char *halt_text; /**< --halt WHEN,WHY */
     struct lt_halt halt;   /**< the same, read */
@@ -37,6 +39,7 @@ struct lt_run_options {
     uint64_t memory;       /**< --memory: bytes of items on their way, at most; 0: the engine's own limit */
     uint64_t batch_items;  /**< --batch */
     uint64_t batch_bytes;  /**< --batch-bytes */
+    bool until_empty;      /**< the run ends when the sink's `emptied` says so */
     uint64_t batches;      /**< on their way at once, at least; 0: as many as the engine needs */
 };
 

@@ -64,10 +64,14 @@ static bool make_group(struct lt_pipeline *pipeline, struct lt_group *group) {
     group->pipeline = pipeline;
     group->workers = workers_of(pipeline, &plan->stages[group->first].segment);
     group->name = join_names(plan, group->first, group->count);
+    lt_store(&group->admitted, group->workers, relaxed);
+    if (group->workers < plan->options.workers_room)
+        group->workers = (unsigned)plan->options.workers_room;
     group->in = make_channel(group->name, sizeof(struct leat_batch *), group->workers < 2 ? 2 : group->workers);
     group->more = make_channel(group->name, 0, 1);
+    group->ended = make_channel(group->name, 0, 1);
     group->members = calloc(group->workers, sizeof(struct lt_worker *));
-    return group->name && group->in && group->more && group->members && lt_worker_new(group);
+    return group->name && group->in && group->more && group->ended && group->members && lt_worker_new(group);
 }
 
 static bool make_groups(struct lt_pipeline *pipeline) {
@@ -104,13 +108,17 @@ static size_t batches_needed(const struct lt_pipeline *pipeline, bool all) {
 static int add_batch(struct lt_pipeline *pipeline) {
     struct leat_batch *batch =
         lt_batch_new(pipeline->most_items < FIRST_ITEMS ? pipeline->most_items : FIRST_ITEMS, pipeline->most_bytes);
-    if (!batch)
+    leat_time *notes = lt_trace_room(pipeline) ? calloc(lt_trace_room(pipeline), sizeof *notes) : NULL;
+    if (!batch || (lt_trace_room(pipeline) && !notes)) {
+        lt_batch_free(batch);
         return -ENOMEM;
+    }
     pthread_mutex_lock(&pipeline->mutex);
     size_t count = lt_load(&pipeline->slot_count, relaxed);
     if (count == pipeline->slot_most) {
         pthread_mutex_unlock(&pipeline->mutex);
         lt_batch_free(batch);
+        free(notes);
         return 0;
     }
     struct lt_slot *slot = &pipeline->slots[count];
@@ -119,6 +127,7 @@ static int add_batch(struct lt_pipeline *pipeline) {
     slot->pipeline = pipeline;
     slot->confirmed = pipeline->confirmed;
     slot->unconfirmed = &pipeline->unconfirmed;
+    slot->notes = notes;
     lt_store(&pipeline->slot_count, count + 1, release);
     pthread_mutex_unlock(&pipeline->mutex);
     return leat_send_try(pipeline->free_batches, &batch);
@@ -139,15 +148,18 @@ static bool make_batches(struct lt_pipeline *pipeline) {
         if (pipeline->plan->stages[s].type->single)
             pipeline->most_items = 1;
     pipeline->most_bytes = options->batch_bytes ? options->batch_bytes : LT_DEFAULT_BYTES;
-    pipeline->slot_most = batches_needed(pipeline, true);
+    pipeline->slot_least = batches_needed(pipeline, false);
+    pipeline->slot_most = batches_needed(pipeline, true) + pipeline->plan->sink->holds;
     pipeline->slots = calloc(pipeline->slot_most, sizeof(struct lt_slot));
     pipeline->spare = calloc(pipeline->slot_most, size);
     pipeline->free_batches = make_channel("free batches", size, pipeline->slot_most);
     pipeline->confirmed = make_channel("confirmed", size, pipeline->slot_most);
     pipeline->to_sink = make_channel("sink", size, LT_SINK_QUEUE);
-    if (!pipeline->slots || !pipeline->spare || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink)
+    pipeline->resumed = make_channel("resumed", 0, 1);
+    if (!pipeline->slots || !pipeline->spare || !pipeline->free_batches || !pipeline->confirmed || !pipeline->to_sink ||
+        !pipeline->resumed)
         return false;
-    return lt_add_batches(pipeline, batches_needed(pipeline, false)) == 0 &&
+    return lt_add_batches(pipeline, pipeline->slot_least) == 0 &&
            lt_order_open(&pipeline->order, pipeline->slot_most) == 0;
 }
 
@@ -169,6 +181,9 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
         leat_fail(error, -EINVAL, "%zu stages are more than the %d there can be", plan->stage_count, LT_MAX_STAGES);
         return NULL;
     }
+    struct lt_trace trace;
+    if (lt_trace_read(&trace, plan->options.trace, error) < 0)
+        return NULL;
     struct lt_pipeline *pipeline = aligned_alloc(_Alignof(struct lt_pipeline), sizeof *pipeline);
     if (pipeline) {
         memset(pipeline, 0, sizeof *pipeline);
@@ -178,7 +193,9 @@ struct lt_pipeline *lt_pipeline_new(const struct lt_plan *plan, struct leat_erro
         pipeline->grace = plan->options.grace > 0 ? plan->options.grace : LT_DEFAULT_GRACE;
         pipeline->errors.fd = -1;
         pipeline->resume.fd = -1;
-        if (make_groups(pipeline) && make_batches(pipeline) && make_dead(pipeline))
+        pipeline->trace = trace;
+        if (lt_histogram_open(&pipeline->latency, LT_HISTOGRAM_COARSE) == 0 && make_groups(pipeline) &&
+            make_batches(pipeline) && make_dead(pipeline))
             return pipeline;
     }
     lt_pipeline_free(pipeline);
@@ -193,6 +210,12 @@ static void free_group(struct lt_group *group) {
     free(group->name);
     leat_chan_free(group->in);
     leat_chan_free(group->more);
+    leat_chan_free(group->ended);
+}
+
+static void free_slot(struct lt_slot *slot) {
+    lt_batch_free(slot->batch);
+    free(slot->notes);
 }
 
 void lt_pipeline_free(struct lt_pipeline *pipeline) {
@@ -201,13 +224,17 @@ void lt_pipeline_free(struct lt_pipeline *pipeline) {
     for (size_t g = 0; g < pipeline->group_count; g++)
         free_group(&pipeline->groups[g]);
     for (size_t s = 0; s < lt_load(&pipeline->slot_count, relaxed); s++)
-        lt_batch_free(pipeline->slots[s].batch);
+        free_slot(&pipeline->slots[s]);
     lt_batch_free(pipeline->dead_batch);
     lt_order_close(&pipeline->order);
     leat_chan_free(pipeline->free_batches);
     leat_chan_free(pipeline->confirmed);
     leat_chan_free(pipeline->to_sink);
     leat_chan_free(pipeline->dead_confirmed);
+    leat_chan_free(pipeline->resumed);
+    leat_limiter_free(pipeline->limiter);
+    leat_limiter_free(pipeline->next_limiter);
+    lt_histogram_close(&pipeline->latency);
     free(pipeline->slots);
     free(pipeline->spare);
     free(pipeline->groups);
@@ -293,6 +320,7 @@ static int run_open(void *argument) {
         flow(pipeline);
     lt_close_ends(pipeline);
     leat_scope_close(scope);
+    lt_delayed(pipeline);
     return 0;
 }
 

@@ -57,6 +57,7 @@ void lt_raise(struct lt_pipeline *pipeline, enum lt_level level) {
         lt_store(&pipeline->level, (uint32_t)level, release);
         cancel(pipeline, &pipeline->opening);
         cancel(pipeline, &pipeline->reading);
+        cancel(pipeline, &pipeline->emptying);
         cancel_workers(pipeline);
     }
     pthread_mutex_unlock(&pipeline->mutex);

@@ -4,9 +4,9 @@
  *
  * Asked in this order, because each answer makes the later questions moot: are
  * the processors used up; does a limit of the user's hold the run back; is one
- * group of workers always at work while all before it wait for it; does the
- * source, does the sink. Otherwise nobody does, and saying so is the honest
- * answer. All numbers are shares of the workers' time between the two snapshots.
+ * group of workers always at work while all before it wait for it; does a server
+ * behind the ends; does the source, does the sink. Otherwise nobody does, and
+ * saying so is the honest answer. All numbers are shares of the workers' time between the two snapshots.
  *
  * Rejected: "the stage that is busiest" (a stage that shares full processors is
  * busy without being to blame) and fill levels of queues alone (they flip when
@@ -14,12 +14,15 @@
  */
 #include "pipeline/run.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CPU_FULL 0.95     /* of the processors, from here on more workers do not help */
+#define OTHERS 0.1        /* of the processors: worth a word */
 #define MOSTLY 0.5        /* a share that says "this is what it does" */
 #define HIGH 0.3          /* a share that is more than noise */
+#define NOISE 0.1         /* a share that is not worth a word */
 #define SATURATED 0.85    /* at work that much: neither short of input nor held up */
 #define ACKNOWLEDGING 0.8 /* of the elapsed time */
 
@@ -37,7 +40,14 @@ struct view {
     double seconds;
     double items; /* that came into the run */
     double cpu, processors;
+    double delayed;       /* seconds in which workers were ready and others had the processors */
     double acknowledging; /* share */
+    const char *source_server, *sink_server;
+    double sinking;        /* share of an item's way that it is with the sink */
+    double way;            /* seconds, of an item */
+    double under_way;      /* items, on average */
+    const char *hindrance; /* what the servers said most */
+    double hindered;       /* share of the elapsed time */
     size_t count;
     struct part parts[LT_MAX_STAGES + 2];
 };
@@ -63,18 +73,65 @@ static void compare(const struct lt_stage_snapshot *from, const struct lt_stage_
     part->cpu = in_seconds(difference(to->cpu, from ? from->cpu : 0));
 }
 
+static void look_at_ways(const struct lt_snapshot *from, const struct lt_snapshot *to, struct view *view) {
+    const struct lt_counts *counts = &to->counts;
+    double way = (double)(to->under_way - (from ? from->under_way : 0)) / 1e6;
+    double sinking = (double)(to->with_sink - (from ? from->with_sink : 0)) / 1e6;
+    double over = (double)(counts->delivered + counts->filtered + counts->failed + counts->returned);
+    if (from)
+        over -= (double)(from->counts.delivered + from->counts.filtered + from->counts.failed + from->counts.returned);
+    if (way <= 0 || over <= 0 || view->seconds <= 0)
+        return;
+    view->sinking = sinking < way ? sinking / way : 1;
+    view->way = way / over;
+    view->under_way = way / view->seconds;
+}
+
+static void look_for_hindrances(const struct lt_counters *from, const struct lt_counters *to, struct view *view) {
+    for (size_t i = 0; i < to->count && view->seconds > 0; i++) {
+        uint64_t before = from && i < from->count ? from->list[i].value : 0;
+        double share = (double)(to->list[i].value - before) / 1e3 / view->seconds;
+        if (!to->list[i].hindrance || share <= view->hindered)
+            continue;
+        view->hindrance = to->list[i].hindrance;
+        view->hindered = share;
+    }
+}
+
 static void look(const struct lt_snapshot *from, const struct lt_snapshot *to, unsigned processors, struct view *view) {
     memset(view, 0, sizeof *view);
     view->processors = processors ? processors : 1;
     view->seconds = in_seconds(difference(to->elapsed, from ? from->elapsed : 0));
     view->items = (double)(to->counts.in - (from ? from->counts.in : 0));
+    view->delayed = in_seconds(difference(to->delayed, from ? from->delayed : 0));
     view->count = to->stage_count;
     for (size_t s = 0; s < to->stage_count; s++) {
         compare(from && s < from->stage_count ? &from->stages[s] : NULL, &to->stages[s], &view->parts[s]);
         view->cpu += view->parts[s].cpu;
     }
+    view->source_server = to->source_server;
+    view->sink_server = to->sink_server;
+    look_at_ways(from, to, view);
+    look_for_hindrances(from ? &from->source_counters : NULL, &to->source_counters, view);
+    look_for_hindrances(from ? &from->sink_counters : NULL, &to->sink_counters, view);
     if (view->seconds > 0)
         view->acknowledging = in_seconds(difference(to->acknowledging, from ? from->acknowledging : 0)) / view->seconds;
+}
+
+/** A sentence in the making; what has no room is left out. */
+struct text {
+    char *at;
+    size_t room;
+};
+
+__attribute__((format(printf, 2, 3))) static void add_text(struct text *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(text->at, text->room, format, arguments);
+    va_end(arguments);
+    size_t used = size < 0 ? 0 : (size_t)size < text->room ? (size_t)size : text->room - 1;
+    text->at += used;
+    text->room -= used;
 }
 
 /* -------------------------------------------------------------- capacities */
@@ -110,9 +167,28 @@ static void one_more(const struct view *view, size_t s, struct lt_verdict *verdi
 
 /* --------------------------------------------------------------- questions */
 
+static void tell_processors(const struct view *view, double used, double others, size_t most, char *text, size_t room) {
+    double share = 100 * view->parts[most].cpu / view->cpu;
+    used = used < view->processors ? used : view->processors;
+    if (others > OTHERS * view->processors)
+        snprintf(
+            text, room,
+            "the processors: %.1f of %.0f busy here, mostly in %s (%.0f %%), and others have %.1f that would be used; "
+            "more workers do not help",
+            used, view->processors, view->parts[most].name, share, others);
+    else
+        snprintf(
+            text, room,
+            "the processors: %.1f of %.0f busy, mostly in %s (%.0f %%); a faster machine or a second one helps, more "
+            "workers do not",
+            used, view->processors, view->parts[most].name, share);
+}
+
 static bool limited_by_processors(const struct view *view, struct lt_verdict *verdict) {
     double used = view->seconds > 0 ? view->cpu / view->seconds : 0;
-    if (used < CPU_FULL * view->processors)
+    double others = view->seconds > 0 ? view->delayed / view->seconds : 0;
+    others = used + others > view->processors ? view->processors - used : others;
+    if (used + others < CPU_FULL * view->processors || view->cpu <= 0)
         return false;
     size_t most = 0;
     for (size_t s = 1; s < view->count; s++)
@@ -121,11 +197,7 @@ static bool limited_by_processors(const struct view *view, struct lt_verdict *ve
     verdict->kind = LT_LIMIT_CPU;
     verdict->stage = verdict->next = most;
     verdict->capacity = cpu_capacity(view);
-    snprintf(verdict->text, sizeof verdict->text,
-             "the processors: %.1f of %.0f busy, mostly in %s (%.0f %%); a faster machine or a second one helps, more "
-             "workers do not",
-             used < view->processors ? used : view->processors, view->processors, view->parts[most].name,
-             100 * view->parts[most].cpu / view->cpu);
+    tell_processors(view, used, others, most, verdict->text, sizeof verdict->text);
     return true;
 }
 
@@ -188,7 +260,7 @@ static bool limited_by_stage(const struct view *view, struct lt_verdict *verdict
     return true;
 }
 
-/** Does everybody between the ends wait for `state` most of the time? */
+/** Does everybody from `first` on wait for `state` most of the time? */
 static bool everybody(const struct view *view, enum leat_state state, size_t first, size_t end) {
     for (size_t s = first; s < end; s++)
         if (view->parts[s].share[state] <= HIGH)
@@ -196,16 +268,47 @@ static bool everybody(const struct view *view, enum leat_state state, size_t fir
     return true;
 }
 
+/**
+ * A server keeps the run waiting when the source waits for what the server has, or takes nothing more because of what
+ * it has taken, which either is with the server for most of its way or is held up by a sink that waits for the server.
+ */
+static bool limited_by_server(const struct view *view, struct lt_verdict *verdict) {
+    const struct part *source = &view->parts[0], *sink = &view->parts[view->count - 1];
+    double reading = view->source_server ? source->share[LEAT_WAITS_OUTSIDE] : 0;
+    bool backed_up = sink->share[LEAT_WAITS_OUTSIDE] > MOSTLY && everybody(view, LEAT_WAITS_OUTPUT, 0, view->count - 1);
+    double confirming = view->sink_server ? source->share[LEAT_WAITS_OUTPUT] * (backed_up ? 1 : view->sinking) : 0;
+    if (reading + confirming <= MOSTLY)
+        return false;
+    verdict->kind = LT_LIMIT_SERVER;
+    verdict->stage = verdict->next = confirming > reading ? view->count - 1 : 0;
+    verdict->capacity = view->seconds > 0 ? view->items / view->seconds : 0;
+    struct text text = {verdict->text, sizeof verdict->text};
+    add_text(&text, "%s: ", confirming > reading ? view->sink_server : view->source_server);
+    if (reading > NOISE)
+        add_text(&text, "%s waits for it %.0f %% of the time", source->name, 100 * reading);
+    if (confirming > NOISE)
+        add_text(&text, "%s%.0f %% of an item's way (%.3g ms, %.3g items at once) is waiting for %s to confirm",
+                 reading > NOISE ? ", and " : "", 100 * view->sinking, 1e3 * view->way, view->under_way, sink->name);
+    if (view->hindered > HIGH)
+        add_text(&text, "; %.0f %% of the time %s", 100 * (view->hindered < 1 ? view->hindered : 1), view->hindrance);
+    add_text(&text, "; more workers do not help");
+    return true;
+}
+
 static bool limited_by_input(const struct view *view, struct lt_verdict *verdict) {
     const struct part *source = &view->parts[0];
     bool slow_acknowledgement = view->acknowledging > ACKNOWLEDGING;
     double working = source->share[LEAT_BUSY] + source->share[LEAT_WAITS_OUTSIDE];
+    bool empty = source->share[LEAT_WAITS_INPUT] > MOSTLY;
     bool slow_reading = working > MOSTLY && everybody(view, LEAT_WAITS_INPUT, 1, view->count - 1);
-    if (!slow_acknowledgement && !slow_reading)
+    if (!slow_acknowledgement && !slow_reading && !empty)
         return false;
     verdict->kind = LT_LIMIT_INPUT;
     verdict->capacity = view->seconds > 0 ? view->items / view->seconds : 0;
-    if (slow_reading)
+    if (empty)
+        snprintf(verdict->text, sizeof verdict->text, "the source: %s has nothing %.0f %% of the time", source->name,
+                 100 * source->share[LEAT_WAITS_INPUT]);
+    else if (slow_reading)
         snprintf(verdict->text, sizeof verdict->text,
                  "the source: everything waits for %s, which is %s %.0f %% of the time", source->name,
                  source->share[LEAT_WAITS_OUTSIDE] > source->share[LEAT_BUSY] ? "waiting for the outside" : "reading",
@@ -232,6 +335,15 @@ static bool limited_by_output(const struct view *view, struct lt_verdict *verdic
     return true;
 }
 
+const char *lt_limit_name(int kind) {
+    static const char *const names[] = {
+        [LT_LIMIT_NONE] = "none",     [LT_LIMIT_CPU] = "processors", [LT_LIMIT_THROTTLE] = "rate",
+        [LT_LIMIT_STAGE] = "stage",   [LT_LIMIT_INPUT] = "source",   [LT_LIMIT_OUTPUT] = "sink",
+        [LT_LIMIT_SERVER] = "server",
+    };
+    return names[kind];
+}
+
 void lt_verdict(const struct lt_snapshot *from, const struct lt_snapshot *to, unsigned processors,
                 struct lt_verdict *verdict) {
     struct view view;
@@ -244,7 +356,7 @@ void lt_verdict(const struct lt_snapshot *from, const struct lt_snapshot *to, un
         return;
     }
     if (limited_by_processors(&view, verdict) || limited_by_user(&view, verdict) || limited_by_stage(&view, verdict) ||
-        limited_by_input(&view, verdict) || limited_by_output(&view, verdict))
+        limited_by_server(&view, verdict) || limited_by_input(&view, verdict) || limited_by_output(&view, verdict))
         return;
     snprintf(verdict->text, sizeof verdict->text, "no single bottleneck");
 }

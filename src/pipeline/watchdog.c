@@ -94,13 +94,14 @@ static const char *state_name(enum leat_state state) {
 /** The state in which most of a group's workers that hold something are. */
 static void tell_workers(struct lt_group *group, struct text *text) {
     unsigned started = lt_load(&group->started, acquire);
-    unsigned states[LEAT_STATES] = {[LEAT_WAITS_INPUT] = group->workers - started};
+    unsigned states[LEAT_STATES] = {[LEAT_WAITS_INPUT] = started < group->admitted ? group->admitted - started : 0};
     for (unsigned w = 0; w < started; w++) {
         struct lt_line_view view;
         lt_line_view(&group->members[w]->line, &view);
         states[view.state]++;
     }
-    append(text, "leat:     its %u worker%s:", group->workers, group->workers == 1 ? "" : "s");
+    unsigned workers = lt_load(&group->admitted, relaxed);
+    append(text, "leat:     its %u worker%s:", workers, workers == 1 ? "" : "s");
     const char *comma = "";
     for (int s = 0; s < LEAT_STATES; s++)
         if (states[s]) {
@@ -110,7 +111,7 @@ static void tell_workers(struct lt_group *group, struct text *text) {
     append(text, "\n");
 }
 
-size_t lt_describe_held(struct lt_pipeline *pipeline, char *room, size_t capacity) {
+size_t lt_pipeline_held(struct lt_pipeline *pipeline, char *room, size_t capacity) {
     struct text text = {room, 0, capacity};
     struct held reading;
     look(pipeline, LT_READING, 0, &reading);
@@ -143,7 +144,7 @@ static void report_held(struct lt_pipeline *pipeline, leat_time stopped) {
     char room[16384];
     int length = snprintf(room, sizeof room, "leat: %.1f s after the stop the run has not ended; still held:\n",
                           seconds(lt_now() - stopped));
-    size_t size = (size_t)length + lt_describe_held(pipeline, room + length, sizeof room - (size_t)length);
+    size_t size = (size_t)length + lt_pipeline_held(pipeline, room + length, sizeof room - (size_t)length);
     say(room, size);
 }
 

@@ -18,7 +18,7 @@
 #include <errno.h>
 
 static const leat_time TICK = LEAT_MILLISECOND;
-static const leat_time LOOK = 200 * LEAT_MILLISECOND; /* at idle stacks */
+static const leat_time LOOK = LEAT_SECOND; /* at idle stacks */
 enum { IDLE_TICKS = 10, ASLEEP = 0, AWAKE = 1 };
 
 /* What a worker that makes no choices holds up. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /** Starting and ending the runtime, and the small public calls about tasks and time. */
+#include "sched/look.h"
 #include "sched/runtime.h"
 #include "base/clock.h"
 #include "base/os.h"
@@ -21,6 +22,16 @@ leat_time leat_now(void) {
 
 leat_time leat_after(leat_time duration) {
     return lt_after(duration);
+}
+
+leat_time lt_workers_delayed(void) {
+    struct lt_runtime *runtime = lt_visit();
+    leat_time delayed = 0;
+    for (unsigned i = 0; runtime && i < runtime->worker_count; i++)
+        if (lt_load(&runtime->workers[i].thread_id, relaxed))
+            delayed += lt_os_thread_delayed(lt_load(&runtime->workers[i].thread_id, relaxed));
+    lt_visit_end();
+    return delayed;
 }
 
 unsigned leat_workers(void) {

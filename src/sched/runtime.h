@@ -55,6 +55,7 @@ struct lt_worker {
 
     unsigned index;
     struct lt_os_thread thread;
+    _Atomic int thread_id; /* 0 until it runs */
     void *signal_stack;
 };
 

@@ -474,6 +474,7 @@ void *lt_worker_main(void *arg) {
     struct lt_worker *worker = arg;
     struct lt_runtime *runtime = lt_the_runtime();
     become(worker);
+    lt_store(&worker->thread_id, lt_os_thread_id(), relaxed);
     worker->random = worker->index + 1;
     lt_annotate_thread(&worker->annotation);
     lt_overflow_worker(worker);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 static void apply(const struct lt_stored *stored) {
+    lt_changed();
     memcpy((void *)stored->object, &stored->value, stored->size);
 }
 
@@ -59,6 +60,7 @@ void lt_put(volatile void *object, const void *value, size_t size, enum lt_order
 
 void lt_before_change(const volatile void *object, const struct lt_site *site) {
     lt_before(LT_CHANGE, object, site);
+    lt_changed();
     if (lt_present())
         lt_drain(lt_present());
 }

@@ -39,6 +39,15 @@ unsigned lt_processors(void) {
     return processors;
 }
 
+int lt_os_thread_id(void) {
+    return 0;
+}
+
+leat_time lt_os_thread_delayed(int id) {
+    (void)id;
+    return 0;
+}
+
 unsigned lt_threads(void) {
     return lt_virtual_count();
 }

@@ -34,6 +34,7 @@ static struct {
     uint32_t spinners;    /* ready threads that wait for what another does */
     uint32_t descriptors; /* threads asleep until one is ready */
     uint64_t steps;
+    uint64_t changes;        /* of memory that all can see */
     leat_time now, earliest; /* deadline of a sleeper */
     void *outside;
     struct lt_annotation outside_annotation;
@@ -347,26 +348,31 @@ void lt_before(enum lt_operation operation, const volatile void *object, const s
     step(self, operation, object, site);
     if (world.spinners)
         let_spinners_look();
-    if (world.alive == 1)
-        return;
     struct lt_chooser *chooser = world.options.chooser;
-    if (chooser->patience && world.streak < FAIR && world.waiting < OVERDUE) {
+    if (world.alive > 1 && chooser->patience && world.streak < FAIR && world.waiting < OVERDUE) {
         chooser->patience--;
         world.streak++;
-        return;
+    } else if (world.alive > 1) {
+        go_on(self, true, false);
     }
-    go_on(self, true, false);
+    self->looked = world.changes;
+}
+
+void lt_changed(void) {
+    world.changes++;
 }
 
 void lt_spin(const struct lt_site *site) {
     struct lt_virtual *self = world.present;
     if (!self)
         return;
+    /* What changed between its last look and its first pause it has not seen. */
+    bool may_look = self->looked != world.changes;
     lt_drain(self);
     step(self, LT_SPIN, NULL, site);
-    self->spins = true;
-    world.spinners++;
-    go_on(self, true, true);
+    self->spins = !may_look;
+    world.spinners += !may_look;
+    go_on(self, true, !may_look);
     self->spins = false;
 }
 
@@ -515,7 +521,7 @@ enum lt_ending lt_simulate(const struct lt_world_options *options, void *(*funct
     world.options = *options;
     world.now = BEGIN;
     world.earliest = LEAT_FOREVER;
-    world.steps = world.streak = world.waiting = world.spinners = world.descriptors = 0;
+    world.steps = world.changes = world.streak = world.waiting = world.spinners = world.descriptors = 0;
     world.ending = LT_WENT_WELL;
     lt_direct_stores = options->direct;
     struct first first = {function, arg};

@@ -48,6 +48,7 @@ struct lt_virtual {
     uint32_t points; /* that it has passed */
     enum lt_virtual_state state;
     bool spins;
+    uint64_t looked; /* changes of memory when it did something last, other than spin */
 
     /* What it does next, once it goes on. */
     enum lt_operation operation;
@@ -122,6 +123,9 @@ uint64_t lt_steps(void);
 leat_time lt_virtual_time(void);
 
 /* ---- for memory.c and threads.c */
+/** Memory that all threads see has changed. */
+void lt_changed(void);
+
 extern bool lt_direct_stores;
 /** The present thread sleeps until it is woken or `deadline`: fill in `word` or `descriptor` before. False: timed out.
  */

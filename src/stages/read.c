@@ -8,11 +8,16 @@
  * The contents live as long as the batch, hence the limit for each file and the
  * small batches of the sources of paths. What cannot be read fails alone.
  *
+ * The contents stand in blocks of the worker, which the batch holds, and not in
+ * the batch's own memory: of the batches most wait to be read, so the blocks of
+ * the few behind here are used again while they are still in the cache.
+ *
  * Rejected: asking for more regular files at once (io_uring, more threads): the
  * workers of the pipeline are already as many as the disk can use.
  */
 #include "stages/stages.h"
 #include "base/error.h"
+#include "ends/lines/block.h"
 #include "ends/lines/input.h"
 
 #include <errno.h>
@@ -23,7 +28,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ROOM = 4096 };
+enum { ROOM = 4096, BLOCK = 1 << 20, ALIGNMENT = 64 };
 
 struct settings {
     const char *add;
@@ -63,12 +68,54 @@ static int open_read(void **stage, const struct leat_segment *segment, struct le
     return 0;
 }
 
+static int open_worker(void *stage, void **worker, struct leat_error *error) {
+    (void)stage;
+    *worker = lt_blocks_new(BLOCK);
+    return *worker ? 0 : leat_fail(error, -ENOMEM, "read: out of memory");
+}
+
+static void close_worker(void *stage, void *worker) {
+    (void)stage;
+    lt_blocks_free(worker);
+}
+
+/* ------------------------------------------------------------------ memory */
+
+/* Of the contents of one batch. */
+struct memory {
+    struct leat_batch *batch;
+    struct lt_blocks *blocks;
+    struct lt_block *block; /* the last one; held by the batch; NULL: none yet */
+    size_t used;            /* of it */
+};
+
+static char *take(struct memory *memory, size_t size) {
+    if (!memory->block || size > memory->block->size - memory->used) {
+        struct lt_block *block = lt_block_take(memory->blocks, size);
+        if (!block || leat_batch_hold(memory->batch, lt_block_release, block))
+            return NULL;
+        memory->block = block;
+        memory->used = 0;
+    }
+    char *piece = memory->block->data + memory->used;
+    memory->used += size;
+    return piece;
+}
+
+/* The piece that was taken last needs `size` bytes only. */
+static void shrink(struct memory *memory, const char *piece, size_t size) {
+    size_t used = (size_t)(piece - memory->block->data) + size;
+    used = (used + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    memory->used = used < memory->used ? used : memory->used;
+}
+
 /* ------------------------------------------------------------------- files */
 
 struct file {
-    struct leat_batch *batch;
+    struct memory *memory;
     const struct settings *settings;
     int fd;
+    uint64_t promised;      /* bytes, by the system; 0: nothing was */
     struct lt_input *input; /* NULL: read as it is */
     char *data;
     size_t size, room;
@@ -96,7 +143,7 @@ static int open_path(char *path) {
 }
 
 static int open_file(struct file *file, struct leat_bytes path) {
-    char *name = leat_batch_alloc(file->batch, path.size + 1);
+    char *name = leat_batch_alloc(file->memory->batch, path.size + 1);
     if (!name)
         return leat_fail(&file->why, -ENOMEM, "out of memory");
     memcpy(name, path.data, path.size);
@@ -122,14 +169,15 @@ static int check_file(struct file *file) {
                          S_ISDIR(status.st_mode) ? "a directory" : "not a regular file");
     /* One byte more shows the end. What claims to be empty (in /proc) need not be. */
     uint64_t size = (uint64_t)status.st_size < file->settings->max ? (uint64_t)status.st_size : file->settings->max;
+    file->promised = (uint64_t)status.st_size;
     file->room = size + 1 > ROOM ? size + 1 : ROOM;
-    file->data = leat_batch_alloc(file->batch, file->room);
+    file->data = take(file->memory, file->room);
     return file->data ? 0 : leat_fail(&file->why, -ENOMEM, "out of memory");
 }
 
 /* Make room for more. The memory before is the batch's and is given back with it. */
 static int grow(struct file *file) {
-    char *data = leat_batch_alloc(file->batch, file->room * 2);
+    char *data = take(file->memory, file->room * 2);
     if (!data)
         return leat_fail(&file->why, -ENOMEM, "out of memory");
     memcpy(data, file->data, file->size);
@@ -159,6 +207,9 @@ static int read_all(struct file *file) {
         file->size += (size_t)count;
         if (file->size > file->settings->max)
             return too_large(file);
+        /* All that there should be, and no more although there was room: that is the end. */
+        if (!file->input && file->size == file->promised && file->size < file->room)
+            return 0;
     }
 }
 
@@ -189,8 +240,9 @@ static int read_file(struct file *file) {
 
 /* ------------------------------------------------------------------- items */
 
-static int read_item(const struct read_stage *read, struct leat_batch *batch, struct leat_item *item,
+static int read_item(const struct read_stage *read, struct memory *memory, struct leat_item *item,
                      struct leat_error *error) {
+    struct leat_batch *batch = memory->batch;
     struct leat_bytes path;
     struct leat_error why;
     int code = leat_item_text(batch, item, read->settings.field, &path, &why);
@@ -198,7 +250,7 @@ static int read_item(const struct read_stage *read, struct leat_batch *batch, st
         leat_item_fail(batch, item, code, "no path: %s", why.text);
         return 0;
     }
-    struct file file = {.batch = batch, .settings = &read->settings, .fd = -1};
+    struct file file = {.memory = memory, .settings = &read->settings, .fd = -1};
     code = open_file(&file, path);
     if (code == 0)
         code = read_file(&file);
@@ -209,6 +261,7 @@ static int read_item(const struct read_stage *read, struct leat_batch *batch, st
                        file.why.text);
         return 0;
     }
+    shrink(memory, file.data, file.size);
     item->text = (struct leat_bytes){file.data, file.size};
     if (read->name.size && leat_item_add_text(batch, item, read->name, item->text))
         return leat_fail(error, -ENOMEM, "read: out of memory for the content of %.*s", (int)path.size, path.data);
@@ -217,23 +270,22 @@ static int read_item(const struct read_stage *read, struct leat_batch *batch, st
 
 struct reading {
     const struct read_stage *read;
-    struct leat_batch *batch;
+    struct memory memory;
     struct leat_error *error;
 };
 
 static int read_items(void *arg) {
-    const struct reading *reading = arg;
-    struct leat_batch *batch = reading->batch;
+    struct reading *reading = arg;
+    struct leat_batch *batch = reading->memory.batch;
     int code = 0;
     for (size_t i = 0; i < batch->count && code == 0; i++)
         if (batch->items[i].fate == LEAT_LIVE)
-            code = read_item(reading->read, batch, &batch->items[i], reading->error);
+            code = read_item(reading->read, &reading->memory, &batch->items[i], reading->error);
     return code;
 }
 
 static int process(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error) {
-    (void)worker;
-    struct reading reading = {stage, batch, error};
+    struct reading reading = {stage, {.batch = batch, .blocks = worker}, error};
     error->text[0] = '\0';
     enum leat_state before = leat_batch_state(batch, LEAT_WAITS_OUTSIDE);
     int code = leat_block(read_items, &reading);
@@ -250,6 +302,8 @@ const struct leat_stage_type lt_read_stage = {
     .options = options,
     .settings_size = sizeof(struct settings),
     .open = open_read,
+    .open_worker = open_worker,
     .process = process,
+    .close_worker = close_worker,
     .close = free,
 };

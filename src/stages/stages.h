@@ -10,6 +10,7 @@ extern const struct leat_stage_type lt_exec_stage;
 extern const struct leat_stage_type lt_match_stage;
 extern const struct leat_stage_type lt_rate_stage;
 extern const struct leat_stage_type lt_read_stage;
+extern const struct leat_stage_type lt_unanswered_stage;
 extern const struct leat_stage_type lt_where_stage;
 
 #endif

@@ -40,7 +40,8 @@ struct leat_scope {
     _Atomic int64_t live;
     struct lt_lock lock;
     bool collect, shield, waited, has_timer, counted_in_root;
-    int result; /* of the wait */
+    bool in_frame; /* its memory is a function's */
+    int result;    /* of the wait */
     const char *name;
     const char *_Atomic cause_name;
     struct leat_scope *parent, *children, *sibling, **sibling_link;
@@ -76,18 +77,22 @@ static void delist(struct leat_scope *scope, struct lt_task *task) {
     lt_unlock(&scope->lock);
 }
 
-static struct leat_scope *scope_new(const struct leat_scope_options *options) {
-    struct leat_scope *scope = calloc(1, sizeof *scope);
-    if (!scope)
-        return NULL;
+/* `scope` is zeroed. */
+static void scope_init(struct leat_scope *scope, const struct leat_scope_options *options) {
     lt_store(&scope->live, 1, relaxed);
     scope->failures_end = &scope->failures;
     scope->timer.index = LT_TIMER_OUT;
     if (!options)
-        return scope;
+        return;
     scope->name = options->name;
     scope->collect = options->collect;
     scope->shield = options->shield;
+}
+
+static struct leat_scope *scope_new(const struct leat_scope_options *options) {
+    struct leat_scope *scope = calloc(1, sizeof *scope);
+    if (scope)
+        scope_init(scope, options);
     return scope;
 }
 
@@ -98,7 +103,8 @@ static void scope_free(struct leat_scope *scope) {
         scope->failures = next;
     }
     free(scope->failure_list);
-    free(scope);
+    if (!scope->in_frame)
+        free(scope);
 }
 
 struct leat_scope *lt_scope_root(void) {
@@ -252,24 +258,31 @@ static struct leat_scope *join_root(void) {
     return root;
 }
 
+/* Make it the current scope. False: there is no run, or it ends. */
+static bool enter(struct leat_scope *scope, struct lt_task *self) {
+    struct leat_scope *parent = lt_load(&self->scope, relaxed);
+    if (!parent) {
+        parent = join_root();
+        if (!parent)
+            return false;
+        scope->counted_in_root = true;
+    }
+    scope->owner = self;
+    adopt(parent, scope);
+    lt_store(&self->scope, scope, release);
+    return true;
+}
+
 struct leat_scope *leat_scope_open(const struct leat_scope_options *options) {
     lt_disturb_here();
     struct lt_task *self = lt_self();
     struct leat_scope *scope = self ? scope_new(options) : NULL;
     if (!scope)
         return NULL;
-    struct leat_scope *parent = lt_load(&self->scope, relaxed);
-    if (!parent) {
-        parent = join_root();
-        if (!parent) {
-            scope_free(scope);
-            return NULL;
-        }
-        scope->counted_in_root = true;
+    if (!enter(scope, self)) {
+        scope_free(scope);
+        return NULL;
     }
-    scope->owner = self;
-    adopt(parent, scope);
-    lt_store(&self->scope, scope, release);
     if (options && options->deadline && options->deadline != LEAT_FOREVER &&
         start_deadline(scope, self, options->deadline) < 0) {
         leat_scope_close(scope);
@@ -428,11 +441,15 @@ size_t leat_scope_failures(const struct leat_scope *scope, const struct leat_fai
 }
 
 int leat_shield(leat_fn *fn, void *arg) {
-    struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.name = "shield", .shield = true});
-    if (!scope)
+    lt_disturb_here();
+    struct lt_task *self = lt_self();
+    /* No memory is asked for: clean-up must be done also when there is none. */
+    struct leat_scope scope = {.in_frame = true};
+    scope_init(&scope, &(struct leat_scope_options){.name = "shield", .shield = true});
+    if (!self || !enter(&scope, self))
         return -ENOMEM;
     int result = fn(arg);
-    int cause = leat_scope_close(scope);
+    int cause = leat_scope_close(&scope);
     return result ? result : cause;
 }
 

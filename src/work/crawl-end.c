@@ -16,10 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void destroy(struct lt_crawl *crawl, struct lt_branch *branch) {
-    if (crawl->options.destroy)
-        crawl->options.destroy(crawl->options.arg, &branch->what);
-    free(branch);
+static void destroy(struct lt_crawl_worker *worker, struct lt_branch *branch) {
+    const struct leat_crawl_options *options = &worker->crawl->options;
+    if (options->destroy)
+        options->destroy(options->arg, &branch->what);
+    lt_branch_free(worker, branch);
 }
 
 /* ------------------------------------------------------------ giving up */
@@ -51,7 +52,7 @@ static void give_up(struct lt_crawl_worker *worker, struct lt_branch *branch, in
         crawl->options.failed(crawl->options.arg, &branch->what, error);
     else if (crawl->options.report)
         list_failure(worker, &branch->what, error);
-    destroy(crawl, branch);
+    destroy(worker, branch);
     if (crawl->options.stop_on_error)
         leat_scope_cancel(crawl->scope, error);
 }
@@ -65,11 +66,12 @@ static int accept(struct lt_crawl_worker *worker, struct lt_branch *branch) {
         if (error)
             return error;
         worker->counts.duplicates++;
-        destroy(crawl, branch);
+        destroy(worker, branch);
         return 0;
     }
     worker->counts.branches++;
     size_t pending = lt_stack_push(&worker->stack, branch, crawl->options.movable);
+    worker->unannounced = true;
     if (pending > worker->counts.most_pending)
         worker->counts.most_pending = pending;
     return 0;
@@ -78,7 +80,7 @@ static int accept(struct lt_crawl_worker *worker, struct lt_branch *branch) {
 int lt_crawl_accept(struct lt_crawl_worker *worker, struct lt_branch *branch) {
     int error = accept(worker, branch);
     if (error)
-        free(branch);
+        lt_branch_free(worker, branch);
     return error;
 }
 
@@ -88,7 +90,7 @@ static void release(struct lt_crawl_worker *worker) {
     for (struct lt_branch *branch = worker->held_back.oldest; branch; branch = next) {
         next = branch->newer;
         if (branch->parent->due) {
-            destroy(worker->crawl, branch);
+            destroy(worker, branch);
             continue;
         }
         int error = accept(worker, branch);
@@ -162,7 +164,7 @@ static bool settle(struct lt_crawl_worker *worker, struct lt_branch *branch, boo
     if (more)
         return true;
     worker->counts.visited++;
-    destroy(worker->crawl, branch);
+    destroy(worker, branch);
     return false;
 }
 
@@ -186,15 +188,17 @@ void lt_crawl_conclude(struct lt_crawl_worker *worker, int verdict) {
         *end = branch;
         end = &branch->with;
     }
-    if (first)
-        lt_stack_push_begun(&worker->stack, first, worker->order, crawl->options.movable);
+    if (!first)
+        return;
+    lt_stack_push_begun(&worker->stack, first, worker->order, crawl->options.movable);
+    worker->unannounced = true;
 }
 
 /* ------------------------------------------------------------ the end */
 
 static void drop(struct lt_crawl *crawl, struct lt_branch *branch) {
     crawl->workers[0].counts.unvisited++;
-    destroy(crawl, branch);
+    destroy(&crawl->workers[0], branch);
 }
 
 static void drop_list(struct lt_crawl *crawl, struct lt_branches *list) {

@@ -13,18 +13,58 @@
  * be taken, as long as the tree is deep, under the lock.
  */
 #include "work/crawl.h"
+#include "base/annotate.h"
+#include "base/hostile.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct lt_branch *lt_branch_new(const void *data, size_t size, unsigned depth) {
-    struct lt_branch *branch = size <= SIZE_MAX - sizeof *branch ? malloc(sizeof *branch + size) : NULL;
+/* Spare branches of a worker: enough for the ups and downs of a visit, and none that is large. In a build that looks
+ * for mistakes none, so that the use of one that is gone is seen. */
+enum { LARGEST_SPARE = 512 };
+#if defined(LEAT_ASAN)
+enum { MOST_SPARE = 0 };
+#else
+enum { MOST_SPARE = LT_HOSTILE ? 0 : 64 };
+#endif
+
+static struct lt_branch *take_spare(struct lt_crawl_worker *worker, size_t size) {
+    struct lt_branch *branch = worker->spare;
+    if (!branch || branch->room < size)
+        return NULL;
+    worker->spare = branch->with;
+    worker->spare_count--;
+    return branch;
+}
+
+struct lt_branch *lt_branch_new(struct lt_crawl_worker *worker, const void *data, size_t size, unsigned depth) {
+    struct lt_branch *branch = take_spare(worker, size);
+    size_t room = branch ? branch->room : size;
+    if (!branch)
+        branch = size <= SIZE_MAX - sizeof *branch ? malloc(sizeof *branch + size) : NULL;
     if (!branch)
         return NULL;
-    *branch = (struct lt_branch){.what = {.data = branch->bytes, .size = size, .depth = depth}};
+    *branch = (struct lt_branch){.what = {.data = branch->bytes, .size = size, .depth = depth}, .room = room};
     if (size)
         memcpy(branch->bytes, data, size);
     return branch;
+}
+
+void lt_branch_free(struct lt_crawl_worker *worker, struct lt_branch *branch) {
+    if (branch->room > LARGEST_SPARE || worker->spare_count >= MOST_SPARE) {
+        free(branch);
+        return;
+    }
+    branch->with = worker->spare;
+    worker->spare = branch;
+    worker->spare_count++;
+}
+
+void lt_branch_free_spare(struct lt_crawl_worker *worker) {
+    for (struct lt_branch *branch; (branch = worker->spare);) {
+        worker->spare = branch->with;
+        free(branch);
+    }
 }
 
 void lt_branch_append(struct lt_branches *list, struct lt_branch *branch) {

@@ -100,15 +100,19 @@ void lt_crawl_offer(struct lt_crawl_worker *worker) {
     if (peer) {
         const struct leat_crawl_options *options = &crawl->options;
         worker->counts.handed_over += lt_stack_move(&worker->stack, &peer->stack, options->batch, options->movable);
+        peer->unannounced = true;
         lt_ready(peer->task, LT_SHARE);
     } else if (index >= 0) {
         start_worker(crawl, (unsigned)index);
     }
 }
 
-/* After a branch came, or others were left: does anybody want one, and is there one to spare? */
+/* Does anybody want a branch, and is there one to spare? With the fence after a branch came; one that was left was
+ * there to see for everybody when it came. */
 static void offer_if_wanted(struct lt_crawl_worker *worker, size_t spare) {
-    lt_fence(seq_cst);
+    if (worker->unannounced)
+        lt_fence(seq_cst);
+    worker->unannounced = false;
     if (!lt_load(&worker->crawl->wanting, relaxed))
         return;
     if (lt_load(&worker->stack.to_take, relaxed) >= spare)
@@ -125,6 +129,7 @@ static bool take_over(struct lt_crawl_worker *worker) {
             continue;
         size_t count = lt_stack_move(&other->stack, &worker->stack, crawl->options.batch, crawl->options.movable);
         worker->counts.handed_over += count;
+        worker->unannounced = true;
         if (count)
             return true;
     }
@@ -213,6 +218,7 @@ static void take_due(struct lt_crawl_worker *worker) {
         lt_branch_remove(list, branch);
         branch->due = 0;
         lt_stack_push(&worker->stack, branch, crawl->options.movable);
+        worker->unannounced = true;
     }
     lt_store(&crawl->due, list->oldest ? list->oldest->due : LEAT_FOREVER, relaxed);
     lt_unlock(&crawl->lock);
@@ -317,7 +323,7 @@ int leat_crawl_add(struct leat_visit *visit, const struct leat_branch *parent, c
     size_t pending = lt_load(&worker->stack.to_take, relaxed) + worker->held_back.count;
     if (options->pending_limit && pending >= options->pending_limit)
         return -ENOBUFS;
-    struct lt_branch *branch = lt_branch_new(data, size, parent->depth + 1);
+    struct lt_branch *branch = lt_branch_new(worker, data, size, parent->depth + 1);
     if (!branch)
         return -ENOMEM;
     if (options->retries) {
@@ -384,7 +390,7 @@ static int make_workers(struct lt_crawl *crawl) {
 
 static int plant(struct lt_crawl *crawl, const struct leat_bytes *roots, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        struct lt_branch *branch = lt_branch_new(roots[i].data, roots[i].size, 0);
+        struct lt_branch *branch = lt_branch_new(&crawl->workers[0], roots[i].data, roots[i].size, 0);
         int error = branch ? lt_crawl_accept(&crawl->workers[0], branch) : -ENOMEM;
         if (error)
             return error;
@@ -417,6 +423,8 @@ static int crawl_all(struct lt_crawl *crawl, const struct leat_bytes *roots, siz
     if (!error && !report->workers)
         error = crawl->enter_error;
     lt_seen_free(crawl);
+    for (unsigned i = 0; i < crawl->options.workers; i++)
+        lt_branch_free_spare(&crawl->workers[i]);
     free(crawl->workers[0].branches);
     free(crawl->workers);
     return error ? error : lt_load(&crawl->first_error, relaxed);

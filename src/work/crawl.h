@@ -19,6 +19,7 @@ struct lt_branch {
     uint64_t order;                  /* in its worker's stack */
     leat_time due;                   /* of its next attempt */
     int error;                       /* set by leat_crawl_fail() in this call */
+    size_t room;                     /* for bytes */
     alignas(max_align_t) char bytes[];
 };
 
@@ -48,7 +49,10 @@ struct lt_crawl_worker {
     uint64_t order;                /* of the present call in the stack */
     uint64_t ticket;               /* of the task when the call began: it changes when the task waits */
     bool waits;                    /* the last call did */
-    struct lt_key *keys;           /* those this worker found first */
+    bool unannounced;              /* branches came onto the stack, and nobody has looked since who wants one */
+    struct lt_branch *spare;       /* memory of branches that are gone, linked by `with` */
+    unsigned spare_count;
+    struct lt_key *keys; /* those this worker found first */
     struct leat_crawl_report counts;
     size_t failure_room;
 };
@@ -86,7 +90,10 @@ static inline struct lt_branch *lt_branch_of(struct leat_branch *branch) {
 
 /* ---- crawl-stack.c: branches and where they wait */
 
-struct lt_branch *lt_branch_new(const void *data, size_t size, unsigned depth);
+struct lt_branch *lt_branch_new(struct lt_crawl_worker *worker, const void *data, size_t size, unsigned depth);
+/** Any branch, by the worker's task. */
+void lt_branch_free(struct lt_crawl_worker *worker, struct lt_branch *branch);
+void lt_branch_free_spare(struct lt_crawl_worker *worker);
 void lt_branch_append(struct lt_branches *list, struct lt_branch *branch);
 void lt_branch_remove(struct lt_branches *list, struct lt_branch *branch);
 

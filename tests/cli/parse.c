@@ -280,12 +280,12 @@ static void test_refusals(void **state) {
     assert_refused("\"where\" is a stage; a pipeline begins with where its items come from", "where", ".a");
     assert_refused("unknown option \"--erors\" (did you mean \"--errors\"?)", "in", "--erors", "x");
     assert_refused("option --errors needs a value: --errors FILE", "in", "--errors");
-    assert_refused("option -j needs a value: -j N", "in", "-kj");
+    assert_refused("option -j needs a value: -j N|N%|auto", "in", "-kj");
     assert_refused("option --quiet takes no value; --no-quiet turns it off", "in", "--quiet=1");
     assert_refused("unknown option \"--no-errors\" (did you mean \"--errors\"?)", "in", "--no-errors");
     assert_refused("--deadline: \"soon\" is not a duration (write 500ms, 30s, 5m, 1h30m; plain means seconds)", "in",
                    "--deadline", "soon");
-    assert_refused("-j: \"-2\" is not a number (write 100, 10k, 2M or 1e6)", "in", "-j", "-2");
+    assert_refused("-j: \"-2\" is not a number of workers (write 8, 50% or auto)", "in", "-j", "-2");
     assert_refused("--stop: \"\" is not one of drain|drop", "in", "--stop=");
     assert_refused("two stages are called \"x\"", "in", ":", "match", "-n", "x", ":", "where", "-n", "x", ":", "-");
     assert_refused("\"where2\" is what leat calls a stage that has no name; choose another", "a", ":", "match", "-n",

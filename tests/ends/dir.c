@@ -2,7 +2,7 @@
 #include "ends/harness.h"
 #include "ends/ends.h"
 #include "ends/dir/glob.h"
-#include "ends/dir/walk.h"
+#include "pipeline/batch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -266,37 +266,46 @@ static void test_closed_directory(void **state) {
     assert_int_equal(status, 0);
 }
 
-static void test_vanished_directory(void **state) {
+/* Removes the directory once the first paths have come: far more is still to be entered than the walk is ahead. */
+static int open_and_remove(void **source, const struct leat_segment *segment, struct leat_error *error) {
+    int code = lt_dir_source.open(source, segment, error);
+    struct leat_batch *batch = lt_batch_new(1, 1);
+    assert_int_equal(code ? code : lt_dir_source.read(*source, batch, error), 0);
+    lt_batch_free(batch);
+    char command[5000];
+    snprintf(command, sizeof command, "rm -rf '%s'", harness_path("tree/wide"));
+    assert_int_equal(system(command), 0);
+    return code;
+}
+
+static void test_vanished_directories(void **state) {
     (void)state;
     const char *root = harness_path("tree");
     mkdir(root, 0755);
-    int fd = open(root, O_RDONLY);
-    for (int i = 0; i < 1100; i++) {
-        char name[20];
-        snprintf(name, sizeof name, "f%d", i);
-        put_at(fd, name);
+    int fd = open(root, O_RDONLY), wide = make_dir_at(fd, "wide");
+    for (int i = 0; i < 6000; i++) {
+        char name[260];
+        snprintf(name, sizeof name, "%0200d", i);
+        int below = make_dir_at(wide, name);
+        put_at(below, name);
+        close(below);
     }
-    close(make_dir_at(fd, "gone"));
-    struct lt_walk_options options = {.type = 'f', .hidden = true};
-    struct lt_walk *walk;
-    struct lt_founds founds = {0};
-    assert_int_equal(lt_walk_new(&walk, root, &options, NULL), 0);
-    assert_int_equal(lt_walk_next(walk, &founds), 0);
-    size_t files = founds.count, problems = 0;
-    unlinkat(fd, "gone", AT_REMOVEDIR);
-    int code;
-    while ((code = lt_walk_next(walk, &founds)) == 0) {
-        for (size_t i = 0; i < founds.count; i++) {
-            files += founds.list[i].code == 0;
-            problems += founds.list[i].code == -ENOENT;
-        }
-    }
-    assert_int_equal(code, -ENODATA);
-    assert_int_equal(files, 1100);
-    assert_int_equal(problems, 1);
-    lt_walk_free(walk);
-    lt_founds_free(&founds);
+    close(wide);
     close(fd);
+    void *settings = default_settings();
+    struct leat_segment segment = {.spelling = root, .target = root, .settings = settings, .workers = 2};
+    struct outcome outcome;
+    harness_read(&outcome, &lt_dir_source, open_and_remove, &segment, 1000);
+    free(settings);
+    assert_int_equal(outcome.code, -ENODATA);
+    assert_true(outcome.count > 3000 && outcome.count < 6000);
+    for (size_t i = 0; i < outcome.count; i++) {
+        const struct seen *item = &outcome.items[i];
+        assert_non_null(strstr(item->body.data, "/tree/wide/"));
+        if (item->fate == LEAT_FAILED)
+            assert_int_equal(item->code, -ENOENT);
+    }
+    harness_free(&outcome);
 }
 
 static void expect_error(const char *target, int code, const char *reason) {
@@ -450,7 +459,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_settings_like_find, harness_clean),
         cmocka_unit_test_teardown(test_links_in_circles, harness_clean),
         cmocka_unit_test_teardown(test_closed_directory, harness_clean),
-        cmocka_unit_test_teardown(test_vanished_directory, harness_clean),
+        cmocka_unit_test_teardown(test_vanished_directories, harness_clean),
         cmocka_unit_test_teardown(test_errors, harness_clean),
         cmocka_unit_test_teardown(test_question_mark_in_path, harness_clean),
         cmocka_unit_test(test_globs),

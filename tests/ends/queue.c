@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 static char path[512];
 
@@ -18,6 +19,14 @@ static int tear_down(void **state) {
     (void)state;
     remove_queue(path);
     return 0;
+}
+
+/* LMDB's, too, comes here. */
+static int synchronized;
+
+int fdatasync(int fd) {
+    synchronized++;
+    return (int)syscall(SYS_fdatasync, fd);
 }
 
 static uint64_t ready_of(struct lt_queue *queue) {
@@ -220,6 +229,21 @@ static void test_random_work_matches_a_model(void **state) {
     }
 }
 
+static void test_each_change_is_on_the_disk_when_it_is_confirmed(void **state) {
+    (void)state;
+    struct lt_queue *queue = open_queue(path, LT_STORE_CREATE);
+    for (int i = 0; i < 5; i++) {
+        struct lt_queue_end end = {.sequence = (uint64_t)i + 1};
+        int before = synchronized;
+        assert_int_equal(put_numbered(queue, 0, 1, NULL), 0);
+        assert_true(synchronized > before);
+        before = synchronized;
+        assert_int_equal(lt_queue_settle(queue, &end, 1, NULL), 0);
+        assert_true(synchronized > before);
+    }
+    lt_queue_close(queue);
+}
+
 /* -------------------------------------------------------------- the dead */
 
 static bool check_dead(void *arg, const struct lt_queue_message *message) {
@@ -234,6 +258,27 @@ static bool check_dead(void *arg, const struct lt_queue_message *message) {
     assert_int_equal(message->body.size, NUMBERED_SIZE);
     assert_memory_equal(message->body.data, "00000000000000000102", 20);
     return true;
+}
+
+static void test_many_dead_come_back(void **state) {
+    (void)state;
+    enum { MANY = 2500 };
+    struct lt_queue_end ends[MANY];
+    struct lt_queue *queue = open_queue(path, LT_STORE_CREATE);
+    assert_int_equal(put_numbered(queue, 0, MANY, NULL), 0);
+    for (size_t i = 0; i < MANY; i++)
+        ends[i] = (struct lt_queue_end){.sequence = i + 1, .stage = "match", .reason = {"no", 2}, .code = -EINVAL};
+    assert_int_equal(lt_queue_settle(queue, ends, MANY, NULL), 0);
+    uint64_t moved;
+    assert_int_equal(lt_queue_requeue(queue, &moved, NULL), 0);
+    assert_int_equal(moved, MANY);
+    struct gathered got = gathered_new(MANY + 1);
+    assert_int_equal(lt_queue_read(queue, 0, gather, &got, NULL), 0);
+    assert_int_equal(got.count, MANY);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(got.numbers[i], i);
+    gathered_free(&got);
+    lt_queue_close(queue);
 }
 
 static void test_a_failed_message_keeps_stage_reason_and_attempts(void **state) {
@@ -609,6 +654,8 @@ int main(void) {
         TEST(test_too_large_a_body_is_refused),
         TEST(test_numbers_are_never_used_twice),
         TEST(test_random_work_matches_a_model),
+        TEST(test_each_change_is_on_the_disk_when_it_is_confirmed),
+        TEST(test_many_dead_come_back),
         TEST(test_a_failed_message_keeps_stage_reason_and_attempts),
         TEST(test_names_are_apart_and_a_file_is_opened_once),
         TEST(test_a_second_consumer_is_told_who_the_first_is),

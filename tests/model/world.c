@@ -225,6 +225,10 @@ leat_time lt_now(void) {
     return 1;
 }
 
+int lt_os_thread_id(void) {
+    return 0;
+}
+
 void lt_os_yield(void) {
 }
 

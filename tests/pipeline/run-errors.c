@@ -234,19 +234,22 @@ static void plan_dead(struct world *world) {
 }
 
 static void dead_items_are_delivered(void **state) {
-    struct world world;
-    struct lt_report report;
     (void)state;
-    world_open(&world, 20000);
-    plan_dead(&world);
-    world.plan.options.workers = 2;
-    world.refuse_every = 10;
-    world_stage(&world, &stage_seventh, 0);
-    world_run(&world, &report);
-    assert_int_equal(report.outcome, LT_FINISHED);
-    for (uint64_t id = 0; id < world.total; id++)
-        assert_int_equal(world.book[id].dead, id % 7 == 0 || id % 10 == 0);
-    world_close(&world);
+    for (int later = 0; later < 2; later++) {
+        struct world world;
+        struct lt_report report;
+        world_open(&world, 20000);
+        plan_dead(&world);
+        world.dead_later = later;
+        world.plan.options.workers = 2;
+        world.refuse_every = 10;
+        world_stage(&world, &stage_seventh, 0);
+        world_run(&world, &report);
+        assert_int_equal(report.outcome, LT_FINISHED);
+        for (uint64_t id = 0; id < world.total; id++)
+            assert_int_equal(world.book[id].dead, id % 7 == 0 || id % 10 == 0);
+        world_close(&world);
+    }
 }
 
 static void a_broken_dead_end(void **state) {

@@ -214,6 +214,38 @@ static void past_its_grace(void **state) {
     world_close(&world);
 }
 
+static void *stop_again_and_again(void *argument) {
+    struct world *world = argument;
+    while (!lt_load(&world->in_flight, relaxed))
+        leat_sleep(LEAT_MILLISECOND);
+    while (!lt_load(&world->run_is_over, acquire)) {
+        lt_pipeline_stop(world->pipeline, LT_STOP_DRAIN);
+        leat_sleep(LEAT_MILLISECOND);
+    }
+    return NULL;
+}
+
+/* Somebody who stops it for ever does not keep it for ever. */
+static void stopped_again_and_again(void **state) {
+    struct world world;
+    struct lt_report report;
+    struct leat_error error;
+    pthread_t thread;
+    (void)state;
+    world_open(&world, 1000);
+    world.plan.options.workers = 4;
+    world.plan.options.grace = LEAT_SECOND / 2;
+    world_stage(&world, &stage_patient, 0);
+    world.pipeline = lt_pipeline_new(&world.plan, &error);
+    lt_pipeline_on_stuck(world.pipeline, go_on, &world);
+    assert_int_equal(pthread_create(&thread, NULL, stop_again_and_again, &world), 0);
+    lt_pipeline_run(world.pipeline, &report);
+    lt_store(&world.run_is_over, true, release);
+    pthread_join(thread, NULL);
+    assert_int_equal(report.outcome, LT_LATE);
+    world_close(&world);
+}
+
 static void in_time(void **state) {
     struct world world;
     struct lt_report report;
@@ -494,6 +526,7 @@ int main(void) {
         cmocka_unit_test(stopped_while_opening),
         cmocka_unit_test(late),
         cmocka_unit_test(past_its_grace),
+        cmocka_unit_test(stopped_again_and_again),
         cmocka_unit_test(in_time),
         cmocka_unit_test(broken_source),
         cmocka_unit_test(source_that_gives_nothing),

@@ -51,6 +51,27 @@ static void processors(void **state) {
                                       "second one helps, more workers do not");
 }
 
+/* Half of what it could use goes to other processes: still nothing but processors helps. */
+static void processors_of_others(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){10, 0, 90, 0, 0}, 0.4);
+    column(&snapshot, "match", 4, (int[]){98, 1, 1, 0, 0}, 9.2);
+    column(&snapshot, "out", 1, (int[]){10, 90, 0, 0, 0}, 0.4);
+    snapshot.delayed = 99 * SECONDS * LEAT_SECOND / 100;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_CPU);
+    assert_int_equal(verdict.stage, 1);
+    assert_string_equal(verdict.text,
+                        "the processors: 1.0 of 2 busy here, mostly in match (92 %), and others have 1.0 that "
+                        "would be used; more workers do not help");
+    snapshot.delayed = 50 * SECONDS * LEAT_SECOND / 100;
+    judge(&snapshot, &verdict);
+    assert_int_not_equal(verdict.kind, LT_LIMIT_CPU);
+}
+
 static void a_rate(void **state) {
     struct lt_snapshot snapshot;
     struct lt_verdict verdict;
@@ -146,6 +167,60 @@ static void the_sink(void **state) {
                         "the sink: everything waits for queue:out, which is waiting for the outside 98 % of the time");
 }
 
+/* A server is to blame when the source waits for it, or for confirmations of what is on its way, or now for one and now
+ * for the other; and only if there is one. */
+static void a_server(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "amqp:in", 1, (int[]){5, 0, 45, 50, 0}, 1);
+    column(&snapshot, "match", 2, (int[]){10, 90, 0, 0, 0}, 2);
+    column(&snapshot, "amqp:out", 1, (int[]){2, 0, 0, 98, 0}, 1);
+    snapshot.counts.delivered = ITEMS;
+    snapshot.under_way = 100000000; /* 10 ms of each item */
+    snapshot.with_sink = 80000000;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
+    snapshot.source_server = snapshot.sink_server = "the broker";
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_SERVER);
+    assert_int_equal(verdict.stage, 0);
+    assert_string_equal(verdict.text,
+                        "the broker: amqp:in waits for it 50 % of the time, and 80 % of an item's way (10 ms, "
+                        "10 items at once) is waiting for amqp:out to confirm; more workers do not help");
+    snapshot.sink_counters.count = 1;
+    snapshot.sink_counters.list[0] = (struct leat_counter){.name = "x", .value = 4000, .hindrance = "it slept"};
+    snapshot.source_server = NULL;
+    snapshot.with_sink = 20000000;
+    judge(&snapshot, &verdict);
+    assert_int_not_equal(verdict.kind, LT_LIMIT_SERVER);
+    snapshot.stage_count = 0;
+    column(&snapshot, "load", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&snapshot, "amqp:out", 1, (int[]){2, 0, 0, 98, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_SERVER);
+    assert_int_equal(verdict.stage, 1);
+    assert_string_equal(verdict.text,
+                        "the broker: 20 % of an item's way (10 ms, 10 items at once) is waiting for amqp:out to "
+                        "confirm; 40 % of the time it slept; more workers do not help");
+}
+
+/* A source with nothing in it is no slow one. */
+static void an_empty_source(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    snapshot.source_server = "the broker";
+    column(&snapshot, "amqp:in", 1, (int[]){5, 90, 0, 5, 0}, 1);
+    column(&snapshot, "match", 2, (int[]){10, 90, 0, 0, 0}, 2);
+    column(&snapshot, "amqp:out", 1, (int[]){2, 58, 0, 40, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
+    assert_string_equal(verdict.text, "the source: amqp:in has nothing 90 % of the time");
+}
+
 static void nobody(void **state) {
     struct lt_snapshot snapshot;
     struct lt_verdict verdict;
@@ -191,10 +266,17 @@ static void a_window(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processors), cmocka_unit_test(a_rate),
-        cmocka_unit_test(a_stage),    cmocka_unit_test(the_slower_of_two),
-        cmocka_unit_test(the_source), cmocka_unit_test(the_sink),
-        cmocka_unit_test(nobody),     cmocka_unit_test(a_window),
+        cmocka_unit_test(processors),
+        cmocka_unit_test(processors_of_others),
+        cmocka_unit_test(a_rate),
+        cmocka_unit_test(a_stage),
+        cmocka_unit_test(the_slower_of_two),
+        cmocka_unit_test(the_source),
+        cmocka_unit_test(the_sink),
+        cmocka_unit_test(nobody),
+        cmocka_unit_test(a_server),
+        cmocka_unit_test(an_empty_source),
+        cmocka_unit_test(a_window),
     };
     return cmocka_run_group_tests_name("run-verdict", tests, NULL, NULL);
 }

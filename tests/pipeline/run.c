@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine: counts, order, bounds, acknowledgement, zero stages, pools of their own. */
+#include "pipeline/engine.h"
 #include "world.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 
 #include <cmocka.h>
 
-static const enum confirm ways[] = {AT_ONCE, BY_A_TASK, BY_A_THREAD, BEFORE_WRITE_RETURNS_REVERSED};
+static const enum confirm ways[] = {AT_ONCE, BY_A_TASK, BY_A_THREAD, BEFORE_WRITE_RETURNS_REVERSED, TWICE};
 
 /** What seventh and fifth leave of ids 0 … total - 1, in this order. */
 static void expect(const struct lt_report *report, uint64_t total) {
@@ -95,7 +96,7 @@ static void kept_order(void **state) {
         struct lt_report report;
         world_open(&world, 3000);
         world.seed = seed;
-        world.confirm = ways[seed % 4];
+        world.confirm = ways[seed % 5];
         world.plan.options.workers = 8;
         world.plan.options.keep_order = true;
         world.plan.options.batch_items = 1 + seed * 3;
@@ -109,6 +110,25 @@ static void kept_order(void **state) {
         assert_int_equal(world.out_of_order, 0);
         world_close(&world);
     }
+}
+
+/* All but the first batch come before the first. */
+static void the_window_holds_all_there_are(void **state) {
+    enum { ROOM = 5 };
+    struct leat_batch batches[2 * ROOM];
+    struct lt_order order;
+    (void)state;
+    assert_int_equal(lt_order_open(&order, ROOM), 0);
+    for (size_t first = 0; first < 2 * ROOM; first += ROOM) {
+        for (size_t i = first + ROOM; i-- > first;) {
+            assert_null(lt_order_take(&order));
+            batches[i].sequence = i;
+            lt_order_put(&order, &batches[i]);
+        }
+        for (size_t i = first; i < first + ROOM; i++)
+            assert_ptr_equal(lt_order_take(&order), &batches[i]);
+    }
+    lt_order_close(&order);
 }
 
 /* Shows that the stage used by kept_order does mix up the order, so that the test above means something. */
@@ -238,13 +258,15 @@ static void giant_items_pass(void **state) {
     struct world world;
     struct lt_report report;
     (void)state;
-    world_open(&world, 10);
+    world_open(&world, 20);
     world.body = 5 << 20;
+    world.write_time = LEAT_SECOND / 5; /* time to read far ahead, were it allowed */
     world_stage(&world, &stage_fifth, 2);
     world_run(&world, &report);
-    assert_int_equal(report.last.counts.delivered, 8);
-    assert_int_equal(report.last.counts.bytes_in, 10 * world.body);
-    assert_int_equal(report.last.counts.bytes_out, 8 * world.body);
+    assert_int_equal(report.last.counts.delivered, 16);
+    assert_int_equal(report.last.counts.bytes_in, 20 * world.body);
+    assert_int_equal(report.last.counts.bytes_out, 16 * world.body);
+    assert_true(world.most_bytes_in_flight < LT_BYTES_IN_FLIGHT + world.body);
     world_close(&world);
 }
 
@@ -310,6 +332,7 @@ int main(void) {
         cmocka_unit_test(no_items_at_all),
         cmocka_unit_test(without_stages),
         cmocka_unit_test(kept_order),
+        cmocka_unit_test(the_window_holds_all_there_are),
         cmocka_unit_test(order_is_lost_without_asking),
         cmocka_unit_test(pools_of_their_own),
         cmocka_unit_test(few_slow_items_use_all_workers),

@@ -99,6 +99,7 @@ static void tell(struct world *world, const struct leat_item *item) {
     CHECK(world, item->fate != LEAT_LIVE);
     CHECK(world, item->fate != LEAT_DELIVERED || lt_load(&book->safe, acquire) == 1);
     CHECK(world, item->fate != LEAT_FAILED || (item->stage && item->reason.size > 0 && item->code < 0));
+    CHECK(world, item->fate != LEAT_FAILED || !world->plan.dead || lt_load(&book->dead, acquire) == 1);
     lt_store(&book->fate, item->fate, relaxed);
 }
 
@@ -368,6 +369,8 @@ static int write_sink(void *sink, struct leat_batch **batches, size_t count, str
             leat_send(world->later, &batch);
         } else if (world->confirm != NEVER) {
             make_safe(world, batch);
+            if (world->confirm == TWICE)
+                leat_batch_confirm(batch);
         }
     }
     return fails ? leat_fail(error, -ENOSPC, "the shelf is full") : 0;
@@ -419,6 +422,19 @@ static int open_dead(void **sink, const struct leat_segment *segment, struct lea
     return 0;
 }
 
+static void bury(struct world *world, struct leat_batch *batch) {
+    for (size_t i = 0; i < batch->count; i++)
+        lt_fetch_add(&world->book[batch->items[i].id].dead, 1, release);
+    leat_batch_confirm(batch);
+}
+
+static int bury_later(void *argument) {
+    struct world *world = argument;
+    leat_sleep(LEAT_MILLISECOND / 10);
+    bury(world, world->burial);
+    return 0;
+}
+
 static int write_dead(void *sink, struct leat_batch **batches, size_t count, struct leat_error *error) {
     struct world *world = sink;
     if (world->dead_error)
@@ -431,10 +447,11 @@ static int write_dead(void *sink, struct leat_batch **batches, size_t count, str
             CHECK(world, item->fate == LEAT_LIVE && item->position == item->id + 1);
             CHECK(world, item->body.size == strlen(text) && memcmp(item->body.data, text, item->body.size) == 0);
             CHECK(world, lt_load(&world->book[item->id].told, relaxed) == 0);
-            lt_fetch_add(&world->book[item->id].dead, 1, relaxed);
             item->fate = LEAT_DELIVERED;
         }
-        leat_batch_confirm(batches[b]);
+        world->burial = batches[b];
+        if (!world->dead_later || leat_go(NULL, bury_later, world) < 0)
+            bury(world, batches[b]);
     }
     return 0;
 }

@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-enum confirm { AT_ONCE, BY_A_TASK, BY_A_THREAD, BEFORE_WRITE_RETURNS_REVERSED, NEVER };
+enum confirm { AT_ONCE, BY_A_TASK, BY_A_THREAD, BEFORE_WRITE_RETURNS_REVERSED, NEVER, TWICE };
 
 enum { MOST_ITEMS = 200000, MOST_STAGES = 6 };
 
@@ -35,7 +35,8 @@ struct world {
     size_t body; /* bytes of an item; 0: a short text */
     char fill;   /* what it is filled up with; 0: x */
     struct lt_pipeline *pipeline;
-    lt_leave *on_stuck; /* NULL: as the program does */
+    _Atomic bool run_is_over; /* for threads of a test */
+    lt_leave *on_stuck;       /* NULL: as the program does */
     /* sink */
     enum confirm confirm;
     uint64_t write_error_at; /* 0: never; the call of write that fails */
@@ -45,6 +46,7 @@ struct world {
     bool sink_stuck;
     uint64_t last_words;
     int dead_error;
+    bool dead_later; /* the dead end confirms by a task */
     /* the book */
     struct book *book;
     _Atomic uint64_t wrong, next_expected, in_flight, most_in_flight, bytes_in_flight, most_bytes_in_flight;
@@ -53,6 +55,7 @@ struct world {
     /* the sink's confirmer */
     struct leat_scope *scope;
     struct leat_chan *later;
+    struct leat_batch *burial; /* what the dead end is about to confirm */
     struct leat_wg open_batches;
     struct leat_wg meeting; /* of meets_all: those who are still missing */
     pthread_t thread;

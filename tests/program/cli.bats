@@ -97,7 +97,7 @@ until_exists() {
 
 @test "the examples of the help are right" {
     leat --help
-    sed -n -E 's/^  leat (run )?(.*)$/\2/p' out | sed -e '/^FROM/,$d' -e '/^load /d' >examples
+    sed -n -E 's/^  leat (run )?(.*)$/\2/p' out | sed -e '/^FROM/,$d' -e '/^load /d' -e 's/^bench \(.*\) --sweep .*/\1/' >examples
     [ "$(wc -l <examples)" -ge 5 ]
     printf 'from: in.ndjson\n' >pipeline.yaml
     while IFS= read -r example; do
@@ -135,7 +135,7 @@ complete_line() {
     _leat 2>/dev/null
     echo "${COMPREPLY[*]}"
 }
-complete_line 'leat in : ma' leat in : ma
+complete_line 'leat in : mat' leat in : mat
 complete_line 'leat in : match --fi' leat in : match --fi
 complete_line 'leat in --stop d' leat in --stop d
 complete_line 'leat que' leat que
@@ -447,6 +447,23 @@ stuck() {
     leat queue:nowhere : -
     cat err
     [ "$code" -eq 3 ]
+}
+
+@test "a trace tells where the time of an item went: by position, by id, every Nth" {
+    leat 'gen:?count=1000' : match -n find x=y : queue:q --trace 1/100
+    [ "$code" -eq 0 ]
+    [ "$(grep -c '^leat: trace: item [0-9]*00 (id [0-9a-f]\{16\}, with [0-9]* others) delivered: ' err)" -eq 10 ]
+    grep '^leat: trace: item 700 ' err | grep -q 'in find [0-9.]* ms, .*in queue:q [0-9.]* ms, .* ms since it was read$'
+    id=$(sed -n 's/^leat: trace: item 700 (id \([0-9a-f]*\),.*/\1/p' err)
+    for wanted in 700 "$id"; do
+        leat 'gen:?count=1000' : where .nothing : null: --trace "$wanted"
+        [ "$(grep -c '^leat: trace: ' err)" -eq 1 ]
+        grep -q "^leat: trace: item 700 (id $id, with [0-9]* others) filtered: " err
+    done
+    for wrong in x 1/0 0 1/ -1 1/x 123456789012345678901234567890; do
+        leat 'gen:?count=1' : null: --trace "$wrong"
+        [ "$code" -eq 2 ]
+    done
 }
 
 @test "progress is a matter of terminals" {

@@ -95,6 +95,19 @@ agrees() {
     [ "$(jq .sent one.json)" -ne "$(jq .sent other.json)" ]
 }
 
+@test "exit-when: ends with 1 when a percentile is above its limit, and only then" {
+    mkfifo pipe
+    (sleep 3 && cat) <pipe >got 3>&- & # what is sent meanwhile is confirmed late
+    load pipe --rate 2000 --for 1m --size 1000 --exit-when 'p50>1ms' --report load.json
+    wait
+    [ "$code" -eq 1 ]
+    told 'leat: load: ended by --exit-when: p50 is '
+    [ "$(jq '.ended_early and .sent < 120000 and .sent == .confirmed and .latency.p50 > 0.001' load.json)" = true ]
+    load null: --rate 200 --for 1s --exit-when 'max>1h' --report load.json
+    [ "$(jq '.ended_early == false and .sent == 200' load.json)" = true ]
+    agrees load.json
+}
+
 @test "bodies from files: lines in turn, or whole" {
     printf 'one\n\n{"a":1}' >first
     printf 'two\n' >second
@@ -134,6 +147,10 @@ agrees() {
     refused '--for belongs to --rate' to --fill 3 --for 3s
     refused '--poisson belongs to --rate' to --fill 3 --poisson
     refused '--whole is about the files of --body' to --fill 3 --whole
+    refused '--exit-when takes "empty" or a percentile' to --rate 3 --for 1s --exit-when p98\>1s
+    refused '--exit-when takes "empty" or a percentile' to --rate 3 --for 1s --exit-when p99\>
+    refused '--exit-when p99>1s: with --fill there are no latencies' to --fill 3 --exit-when p99\>1s
+    refused '--exit-when empty: to cannot tell when others have taken everything' to --fill 3 --exit-when empty
     refused '":" is one word too many after "to"' to --fill 3 : match x=y : null:
     refused 'unknown option "--ratte" (did you mean "--rate"?)' to --ratte 3
     refused '"gen:" can only be read from' gen: --fill 3
@@ -209,8 +226,9 @@ listed = {}
 for names, kind in re.findall(r"^\| ((?:`\w+`,? ?)+) \| (\w+) \|", section, re.M):
     for name in re.findall(r"`(\w+)`", names):
         listed[name] = {"number": number, "text": text, "flag": flag, "object": dict, "list": list}[kind]
-parts = {"name": text, "workers": number, "items": number, "queued": number, "busy": number, "input": number,
-         "output": number, "outside": number, "throttled": number}
+parts = {"name": text, "workers": number, "most_workers": number, "items": number, "rate": number, "cpu": number,
+         "queued": number, "queue_capacity": number, "busy": number, "input": number, "output": number, "outside": number,
+         "throttled": number}
 def check(value, schema):
     assert value.keys() == schema.keys(), (value.keys() ^ schema.keys())
     for name, kind in schema.items():

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """RabbitMQ at both ends: what arrives, what is set aside, how a run ends, and what it says when it cannot."""
+import itertools
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "servers"))
 from amqp import Client
 from program import end, leat, run_tests, start, write
+from proxy import Proxy
 from rabbitmq import Broker, free_ports
 
 BROKER = Broker(tls=True)
@@ -44,8 +46,8 @@ def wait_for(condition):
 
 def test_flow():
     """from a queue through match to a queue: every message once, exactly, persistent; the input is empty"""
-    with connect() as client:
-        for kind in ("classic", "quorum"):
+    for kind in ("classic", "quorum"):
+        with connect() as client:
             client.declare("flow.in", x_queue_type=kind)
             client.publish("flow.in", map(body, range(3000)))
             run = leat("amqp:flow.in", ":", *MATCH, ":", "amqp:flow.out", "--declare", kind, "-j", 2, "-v").check(0)
@@ -54,9 +56,8 @@ def test_flow():
             messages = client.drain("flow.out")
             assert sorted(message.body for message in messages) == sorted(map(result, range(3000)))
             assert all(message.properties == {"content_type": "application/json", "delivery_mode": 2} for message in messages)
-            # A quorum queue may not have applied the last acknowledgements when the connection goes: those come again.
-            assert kind == "quorum" or client.ready("flow.in") == 0
-            leat("amqp:flow.in", ":", "null:").check(0)
+            assert client.left("flow.in") == []
+            leat("amqp:flow.in", ":", "null:").check(0).counted(**{"in": 0})
             client.delete("flow.in")
             client.delete("flow.out")
 
@@ -141,20 +142,34 @@ def test_returned():
 
 def test_failed_items():
     """what a stage sets aside is rejected: its queue's dead-letter exchange gets it, and it does not come back"""
+    for kind in ("classic", "quorum"):
+        with connect() as client:
+            client.exchange("failed.exchange", "fanout")
+            client.declare("failed.dead")
+            client.bind("failed.dead", "failed.exchange", "")
+            leat("-", ":", "amqp:failed.in", "--declare", kind, "--dead-letter", "failed.exchange", data=b"").check(0)
+            client.publish("failed.in", [body(n) if n % 10 else b'{"n":%d}' % n for n in range(500)])
+            run = leat("amqp:failed.in", ":", *MATCH, ":", "null:", "-j", 2, "-q", "--errors", "errors").check(1)
+            wait_for(lambda: client.ready("failed.dead") == 50)  # the broker moves them in its own time
+            assert numbers(client.drain("failed.dead")) == list(range(0, 500, 10)), run
+            assert client.left("failed.in") == []
+            client.publish("failed.in", [b"bad"])
+            leat("amqp:failed.in", ":", *MATCH, ":", "null:", "--dead", "amqp:failed.dead").check(1)
+            wait_for(lambda: client.ready("failed.dead") == 2)
+            assert [message.body for message in client.drain("failed.dead")] == [b"bad", b"bad"]
+            client.delete("failed.in")
+
+
+def test_last_words():
+    """many small batches, all rejected or all acknowledged: a quorum queue has heard of each when the run ends"""
     with connect() as client:
-        client.exchange("failed.exchange", "fanout")
-        client.declare("failed.dead")
-        client.bind("failed.dead", "failed.exchange", "")
-        leat("-", ":", "amqp:failed.in", "--declare", "classic", "--dead-letter", "failed.exchange", data=b"").check(0)
-        client.publish("failed.in", [body(n) if n % 10 else b'{"n":%d}' % n for n in range(500)])
-        run = leat("amqp:failed.in", ":", *MATCH, ":", "null:", "-j", 2, "-q", "--errors", "errors").check(1)
-        wait_for(lambda: client.ready("failed.dead") == 50)  # the broker moves them in its own time
-        assert numbers(client.drain("failed.dead")) == list(range(0, 500, 10)), run
-        assert client.ready("failed.in") == 0
-        client.publish("failed.in", [b"bad"])
-        leat("amqp:failed.in", ":", *MATCH, ":", "null:", "--dead", "amqp:failed.dead").check(1)
-        wait_for(lambda: client.ready("failed.dead") == 2)
-        assert [message.body for message in client.drain("failed.dead")] == [b"bad", b"bad"]
+        for words, code in ((("null:",), 0), ((*MATCH, ":", "null:", "--errors", "errors"), 1)):
+            client.declare("last", x_queue_type="quorum")
+            for _ in range(3):
+                client.publish("last", [b"x"] * 2000)
+                run = leat("amqp:last", ":", *words, "--batch", 5, "-q").check(code)
+                assert client.left("last") == [], run
+            client.delete("last")
 
 
 def test_example():
@@ -224,30 +239,72 @@ def test_max_length_of_nothing():
         assert [message.body for message in client.drain("one.out")] == list(map(body, range(50)))
 
 
+def stop(how, kind):
+    with connect() as client:
+        client.declare("stop.in", x_queue_type=kind)
+        client.declare("stop.out", x_queue_type=kind)
+        client.publish("stop.in", map(body, range(5000)))
+        process = start("amqp:stop.in", "--prefetch", 5000, ":", "rate", "2k/s", ":", "amqp:stop.out", "--stop", how,
+                        "--batch", 100, "--forever")
+        wait_for(lambda: client.ready("stop.out") > 100 and client.ready("stop.in") == 0)
+        process.send_signal(signal.SIGTERM)
+        run = end(process).check(128 + signal.SIGTERM)
+        messages, left = client.drain("stop.out"), client.left("stop.in")
+        assert len(messages) == run.counts["delivered"], run
+        assert numbers([*messages, *left]) == list(range(5000)), f"{len(messages)} + {len(left)}: {run}"
+        client.delete("stop.in")
+        client.delete("stop.out")
+
+
 def test_stop():
     """SIGTERM with 5000 not acknowledged: drained or given back, and the server's counts are ours"""
+    for how, kind in itertools.product(("drain", "drop"), ("classic", "quorum")):
+        stop(how, kind)
+
+
+def test_verdict():
+    """what limits the run: the broker where it is slow to deliver or to confirm, also for load; else what else it is"""
+    proxy = Proxy(BROKER.port, delay=0.05)
+    slow = f"amqp://guest@127.0.0.1:{proxy.port}/?queue=verdict."
     with connect() as client:
-        for how, kind in (("drain", "classic"), ("drop", "classic"), ("drop", "quorum")):
-            client.declare("stop.in", x_queue_type=kind)
-            client.declare("stop.out", x_queue_type=kind)
-            client.publish("stop.in", map(body, range(5000)))
-            process = start("amqp:stop.in", "--prefetch", 5000, ":", "rate", "2k/s", ":", "amqp:stop.out", "--stop", how,
-                            "--batch", 100, "--forever")
-            wait_for(lambda: client.ready("stop.out") > 100 and client.ready("stop.in") == 0)
-            process.send_signal(signal.SIGTERM)
-            run = end(process).check(128 + signal.SIGTERM)
-            messages, left = client.drain("stop.out"), []
-            assert len(messages) == run.counts["delivered"], run
+        for queue in ("verdict.in", "verdict.out"):
+            client.declare(queue)
+        client.publish("verdict.in", map(body, range(6000)))
+        run = leat("amqp:verdict.in", ":", *MATCH, ":", slow + "out", "--batch", 100).check(0).counted(delivered=6000)
+        assert "bottleneck: the broker: " in run.err and f"is waiting for {slow}out to confirm" in run.err, run
+        run = leat("load", slow + "in", "--fill", 6000).check(0)
+        assert "bottleneck: the broker: " in run.err and f"is waiting for {slow}in to confirm" in run.err, run
+        run = leat(slow + "in", ":", "null:").check(0).counted(delivered=6000)
+        assert f"bottleneck: the broker: {slow}in waits for it " in run.err, run
+        client.publish("verdict.in", map(body, range(300)))
+        run = leat("amqp:verdict.in", ":", "rate", "100/s", ":", "amqp:verdict.out").check(0)
+        assert "bottleneck: the rate you set: " in run.err, run
+        process = start("amqp:verdict.in", ":", "amqp:verdict.out", "--forever")
+        client.publish("verdict.in", map(body, range(10)))
+        time.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        run = end(process).check(128 + signal.SIGTERM).counted(delivered=10)
+        assert "bottleneck: the source: amqp:verdict.in has nothing " in run.err, run
+    proxy.close()
 
-            def all_there():
-                left.extend(client.drain("stop.in"))
-                return len(set(numbers(messages + left))) == 5000
 
-            wait_for(all_there)
-            # A quorum queue may not have applied the last acknowledgements when the connection goes: those come again.
-            assert kind == "quorum" or len(messages) + len(left) == 5000, f"{len(messages)} + {len(left)}: {run}"
-            client.delete("stop.in")
-            client.delete("stop.out")
+def test_load_until_empty():
+    """load --exit-when empty waits until consumers have taken everything, and no longer; a signal ends the waiting"""
+    with connect() as client:
+        client.declare("drained")
+        process = start("load", "amqp:drained", "--fill", 2000, "--exit-when", "empty", "--report", "load.json")
+        wait_for(lambda: client.ready("drained") == 2000)
+        assert process.poll() is None
+        assert len(client.drain("drained")) == 2000
+        end(process).check(0, "leat: load: amqp:drained was empty ").counted(delivered=2000)
+        with open("load.json", encoding="utf-8") as report:
+            assert json.load(report)["emptied"] > 0
+        process = start("load", "amqp:drained", "--fill", 10, "--exit-when", "empty")
+        wait_for(lambda: client.ready("drained") == 10)
+        process.send_signal(signal.SIGTERM)
+        run = end(process).check(128 + signal.SIGTERM).counted(delivered=10)
+        assert "was empty" not in run.err, run
+        leat("load", "amqp:?key=drained", "--fill", 1, "--exit-when", "empty").check(1, "names no queue")
 
 
 def test_forever():
@@ -296,6 +353,7 @@ def test_cannot_start():
             (("gen:", ":", "amqps://u:geheim@h?queue=x"), None, 2, "password"),
             (("gen:", ":", "null:", "--dead", "amqp://u:geheim@h?queue=x"), None, 2, "password"),
             (("amqp:", ":", "null:"), None, 2, "which queue"),
+            (("bench", "amqp:x", ":", "null:"), None, 2, "each item once"),
             (("gen:", ":", "amqp:"), None, 2, "where to"),
             (("amqp:x", "--declare", "lazy", ":", "null:"), None, 2, "quorum or classic"),
             (("amqp:x", "--prefetch", "70000", ":", "null:"), None, 2, "prefetch"),

@@ -5,7 +5,7 @@
 Whatever fails: the program ends with a documented exit code, says what went wrong, balances its counts, gives all
 descriptors and memory back, calls nothing a success that is none, and the next run without a fault completes the work.
 
-    tests/program/test_faults.py                     a sample, chosen by FAULT_SEED; FAULT_RUNS for each job
+    tests/program/test_faults.py                     a sample, chosen by FAULT_SEED; FAULT_RUNS for each job ("all")
     tests/program/test_faults.py --all [JOB …]       every call of every kind
     tests/program/test_faults.py --one JOB FAULT N   one run, as a failure names it: --one match allocate 17
 
@@ -29,7 +29,7 @@ import traceback
 from program import LAST_LINE, LEAT, LIMIT, SANITIZED, Run, end, leat, lines_of, start, write
 
 SEED = os.environ.get("FAULT_SEED") or str(random.SystemRandom().randrange(1 << 32))
-RUNS = int(os.environ.get("FAULT_RUNS", "8"))
+RUNS = os.environ.get("FAULT_RUNS", "8")  # or "all"
 BUILD = os.environ.get("LEAT_BUILD", os.path.dirname(os.path.realpath(LEAT)))
 LIBRARY = os.path.join(BUILD, "tests", "libfault.so")
 os.environ["LEAT_WORKERS"] = "2"
@@ -540,7 +540,8 @@ def main():
         with tempfile.TemporaryDirectory() as room:
             try:
                 bench = Bench(name, room)
-                faults = list(every(bench) if options.all else sample(bench, random.Random(SEED + name), RUNS))
+                everything = options.all or RUNS == "all"
+                faults = list(every(bench) if everything else sample(bench, random.Random(SEED + name), int(RUNS)))
                 if options.fault:
                     faults = [fault for fault in faults if fault[0] in options.fault]
                 runs, hits, failures = go_through(bench, faults, options.at_once, messages)

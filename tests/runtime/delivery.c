@@ -188,6 +188,26 @@ static int unbounded(void *arg) {
     return 0;
 }
 
+/* Some are taken out before it grows, so that what is in it goes round the end of its memory. */
+static int grows_in_order(void *arg) {
+    (void)arg;
+    enum { MANY = 3000 };
+    for (uint64_t taken = 1; taken < 600; taken += 1 + taken / 3) {
+        struct leat_chan *chan = leat_chan_new(sizeof(uint64_t), LEAT_UNBOUNDED);
+        for (uint64_t i = 0, next = 0, value; i < taken + MANY; i++) {
+            equal(leat_send_try(chan, &i), 0);
+            if (i >= taken && i < 2 * taken && equal(leat_recv_try(chan, &value), 0))
+                equal(value, next++);
+        }
+        for (uint64_t i = taken, value; i < taken + MANY; i++)
+            if (!equal(leat_recv_try(chan, &value), 0) || !equal(value, i))
+                return 0;
+        equal(leat_chan_len(chan), 0);
+        leat_chan_free(chan);
+    }
+    return 0;
+}
+
 struct block {
     struct leat_chan *chan;
     size_t size, count;
@@ -473,6 +493,7 @@ static const struct test tests[] = {
     {"discard hands over each undelivered value once", discard_accounts_for_all},
     {"discard counts, closes and empties", discard_counts},
     {"an unbounded send never waits, and memory returns after the drain", unbounded},
+    {"an unbounded channel keeps its order as it grows", grows_in_order},
     {"large values stay whole under contention", large_values},
     {"batches take what fits", batches},
     {"a batch that is cut short tells how many were taken", batch_cut_short},

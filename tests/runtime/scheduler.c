@@ -123,6 +123,41 @@ static int computing_holds_up_nobody(void *arg) {
     return 0;
 }
 
+struct woken {
+    struct leat_chan *chan;
+    struct flags flags;
+};
+
+static int wait_then_count(void *arg) {
+    struct woken *woken = arg;
+    equal(leat_recv(woken->chan, NULL), 0);
+    return count_one(&woken->flags);
+}
+
+static int wake_then_compute(void *arg) {
+    struct woken *woken = arg;
+    equal(leat_send(woken->chan, NULL), 0);
+    while (!lt_load(&woken->flags.count, relaxed)) /* its turn is next here: somewhere else */
+        ;
+    return 0;
+}
+
+/* What a task woke stands closer to its worker than the queue; it must get away from there, too. */
+static int computing_holds_up_nobody_it_woke(void *arg) {
+    (void)arg;
+    if (leat_workers() == 1)
+        return 0;
+    for (int i = 0; i < 20; i++) {
+        struct woken woken = {.chan = leat_chan_new(0, 0)};
+        struct leat_scope *scope = leat_scope_open(NULL);
+        leat_go(scope, wait_then_count, &woken);
+        leat_go(scope, wake_then_compute, &woken);
+        equal(leat_scope_close(scope), 0);
+        leat_chan_free(woken.chan);
+    }
+    return 0;
+}
+
 struct outside {
     struct leat_scope *scope;
     struct flags *flags;
@@ -416,6 +451,7 @@ static const struct test tests[] = {
     {"yielding lets all others run", yielding_lets_others_run},
     {"a ping-pong pair starves nobody", ping_pong_starves_nobody},
     {"a computing task holds up nobody behind it", computing_holds_up_nobody},
+    {"a computing task holds up nobody that it woke", computing_holds_up_nobody_it_woke},
     {"work from outside is served although local work never ends", outside_work_is_served},
     {"all workers compute at the same time", all_workers_compute},
     {"each task runs once, however many are spawned", each_runs_once},

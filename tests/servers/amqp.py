@@ -236,6 +236,13 @@ class Client:
             self.call(1, 60, 30, short("drain") + b"\0", 31)
         return self.delivered
 
+    def left(self, queue):
+        """The same after all that a connection which is gone has left to the queue to do. A quorum queue does everything in
+        one order: when a message that is published now is in it, what came before is done."""
+        mark = b"mark"
+        self.publish(queue, [mark])
+        return [message for message in self.drain(queue) if message.body != mark]
+
     def content(self, tag, redelivered):
         """The rest of a message whose method was read."""
         header = Bytes(self.frame()[1])

@@ -7,10 +7,10 @@ import threading
 
 
 class Proxy:
-    """`pieces` makes the sizes of what is passed on at once; None: as it comes."""
+    """`pieces` makes the sizes of what is passed on at once; None: as it comes. `delay`: seconds before each read's is."""
 
-    def __init__(self, port, pieces=None):
-        self.target, self.pieces, self.silent, self.refuse = port, pieces, False, False
+    def __init__(self, port, pieces=None, delay=0):
+        self.target, self.pieces, self.delay, self.silent, self.refuse = port, pieces, delay, False, False
         self.connections = 0  # made so far
         self.passed = 0       # bytes from the server
         self.writers = []
@@ -45,6 +45,7 @@ class Proxy:
             while data := await reader.read(65536):
                 while self.silent:
                     await asyncio.sleep(0.02)
+                await asyncio.sleep(self.delay)
                 if counts:
                     self.passed += len(data)
                 await self.pass_on(data, writer)

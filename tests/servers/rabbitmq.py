@@ -78,10 +78,11 @@ class Broker:
         null = subprocess.DEVNULL
         if not self.mapper:
             self.mapper = subprocess.Popen(["epmd", "-port", str(self.mapper_port), "-address", "127.0.0.1"], stdin=null,
-                                           stdout=null, stderr=null, env=self.environment)
+                                           stdout=null, stderr=null, env=self.environment, cwd=self.folder)
         with open(self.folder / "output", "ab") as output:
+            # Its database writes crash dumps into the current folder.
             self.server = subprocess.Popen([HOME / "rabbitmq-server"], stdin=null, stdout=output, stderr=output,
-                                           env=self.environment)
+                                           env=self.environment, cwd=self.folder)
         end = time.monotonic() + START
         while not any(b"Server startup complete" in log.read_bytes() for log in (self.folder / "log").glob("*.log")):
             assert self.server.poll() is None and time.monotonic() < end, "RabbitMQ did not start:\n" + (

@@ -28,8 +28,9 @@ import (
 )
 
 const (
-	prefetch = 1000
-	window   = 1000 // as many results as there can be deliveries
+	prefetch    = 1000
+	window      = 1000 // as many results as there can be deliveries
+	consumerTag = "go-amqp"
 )
 
 type message struct {
@@ -132,7 +133,7 @@ func main() {
 	channel, err := consumer.Channel()
 	check(err)
 	check(channel.Qos(prefetch, 0, false))
-	deliveries, err := channel.Consume(os.Args[2], "", false, false, false, false, nil)
+	deliveries, err := channel.Consume(os.Args[2], consumerTag, false, false, false, false, nil)
 	check(err)
 	done := make(chan struct{}, prefetch)
 	var group sync.WaitGroup
@@ -146,7 +147,11 @@ func main() {
 	for i := 0; i < messages; i++ {
 		<-done
 	}
-	check(channel.Cancel("", false))
+	check(channel.Cancel(consumerTag, false))
+	// A quorum queue's channel keeps acknowledgements back and forgets them when it is closed. After the answer to cancel the queue
+	// has applied what it had, and after one more answer the channel has passed on the rest.
+	_, err = channel.QueueDeclarePassive(os.Args[2], true, false, false, false, nil)
+	check(err)
 	check(consumer.Close()) // also ends the deliveries, and with them the workers
 	group.Wait()
 	check(publisher.Close())

@@ -32,6 +32,19 @@ static int check(const struct lt_load_options *options, bool forever, struct lea
     return 0;
 }
 
+static int check_until(struct lt_load *load, const struct lt_command *command, struct leat_error *error) {
+    int code = lt_load_until_read(&load->until, load->options->exit_when, error);
+    if (code)
+        return code;
+    if (load->until.name && load->options->fill)
+        return leat_fail(error, -EINVAL, "--exit-when %s: with --fill there are no latencies",
+                         load->options->exit_when);
+    if (load->until.empty && !command->plan.sink->emptied)
+        return leat_fail(error, -EINVAL, "--exit-when empty: %s cannot tell when others have taken everything",
+                         command->plan.to.spelling);
+    return 0;
+}
+
 /* How far the clock of the calendar is ahead of the monotonic one. */
 static leat_time wall_offset(void) {
     struct timespec now;
@@ -43,6 +56,9 @@ static int prepare(struct lt_load *load, const struct lt_command *command, struc
     const struct lt_load_options *options = load->options;
     bool forever = command->front.run.forever;
     int code = check(options, forever, error);
+    if (code)
+        return code;
+    code = check_until(load, command, error);
     if (code)
         return code;
     if (options->stamp)
@@ -66,6 +82,7 @@ static void set_plan(struct lt_load *load, struct lt_command *command) {
     plan->source = &lt_load_source;
     plan->from =
         (struct leat_segment){.spelling = "load", .name = "load", .target = "", .words = no_words, .settings = load};
+    plan->options.until_empty = load->until.empty;
     if (load->options->fill)
         return;
     plan->options.batches = OPEN_BATCHES;
@@ -107,7 +124,7 @@ static int end(void *argument, const struct lt_report *report, const struct lt_v
     if (report->outcome == LT_NOT_STARTED)
         return code;
     judge(load);
-    if (!load->verdict.valid && code == LT_EXIT_DONE)
+    if ((!load->verdict.valid || load->until.reached) && code == LT_EXIT_DONE)
         code = LT_EXIT_FAILED;
     lt_load_result(&result, load, report, bottleneck, code);
     if (!quiet)

@@ -15,14 +15,16 @@
 #include "cli/load/measure.h"
 #include "cli/load/options.h"
 #include "cli/load/schedule.h"
+#include "cli/load/until.h"
 #include "cli/parse.h"
 
 struct lt_load {
     const struct lt_load_options *options;
     struct lt_bodies bodies;
     struct lt_schedule schedule; /* with a rate */
-    uint64_t made;               /* with --fill */
-    leat_time wall;              /* what to add to the monotonic clock to get the time since 1970 */
+    struct lt_load_until until;
+    uint64_t made;  /* with --fill */
+    leat_time wall; /* what to add to the monotonic clock to get the time since 1970 */
     struct leat_bytes stamp;
     struct lt_measure measure;
     struct lt_measure_verdict verdict; /* after the run */

@@ -12,6 +12,10 @@ const struct leat_option lt_load_options[] = {
     {"for", 0, LEAT_OPTION_DURATION, LOAD(duration), "TIME", NULL, "How long, with --rate."},
     {"poisson", 0, LEAT_OPTION_FLAG, LOAD(poisson), NULL, NULL,
      "Random gaps with that rate as their mean, as from many independent senders; by default all gaps are equal."},
+    {"exit-when", 0, LEAT_OPTION_STRING, LOAD(exit_when), "WHAT", NULL,
+     "empty: after the last message wait until others have taken all out of TO. p99>50ms: end when the latencies so "
+     "far are "
+     "that bad (p50, p90, p95, p99, p99.9, max)."},
     {"size", 0, LEAT_OPTION_SIZE, LOAD(size), "SIZE", "900", "Bytes of text in a made-up message."},
     {"seed", 0, LEAT_OPTION_COUNT, LOAD(seed), "N", "1", "Another seed makes other messages and other gaps."},
     {"body", 0, LEAT_OPTION_LIST, LOAD(body), "FILE", NULL,

@@ -13,6 +13,7 @@ struct lt_load_options {
     uint64_t size, seed;   /**< of made-up messages */
     struct leat_list body; /**< files with the messages */
     bool whole;            /**< each file is one message */
+    const char *exit_when; /**< --exit-when */
     const char *stamp;     /**< member for the time when it was due; NULL: none */
 };
 

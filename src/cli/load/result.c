@@ -32,6 +32,8 @@ void lt_load_result(struct lt_load_result *result, const struct lt_load *load, c
         .sent_rate = rate(sent, measure->last_sent),
         .confirmed_rate = rate(confirmed, measure->last_confirmed),
     };
+    if (report->last.emptied)
+        result->emptied = seconds(report->last.emptied - measure->begin - measure->last_confirmed);
     if (measure->middle_begin && measure->middle_end > measure->middle_begin)
         result->steady_rate =
             rate(measure->middle_to - measure->middle_from, measure->middle_end - measure->middle_begin);
@@ -49,6 +51,20 @@ static void print_percentiles(FILE *file, const char *name, const struct lt_hist
     fputc('\n', file);
 }
 
+static void print_end(FILE *file, const struct lt_load_result *result) {
+    const struct lt_load *load = result->load;
+    char now[32], limit[32];
+    if (result->emptied > 0)
+        fprintf(file, "leat: load: %s was empty %.3g s after the last confirmation: %.0f/s from end to end\n",
+                result->to, result->emptied,
+                (double)lt_load(&load->measure.confirmed, relaxed) / (result->seconds + result->emptied));
+    if (!load->until.reached)
+        return;
+    lt_measure_time_text(lt_histogram_at(&load->measure.latency, load->until.share), now, sizeof now);
+    lt_measure_time_text(load->until.limit, limit, sizeof limit);
+    fprintf(file, "leat: load: ended by --exit-when: %s is %s, above %s\n", load->until.name, now, limit);
+}
+
 void lt_load_print(FILE *file, const struct lt_load_result *result) {
     const struct lt_measure *measure = &result->load->measure;
     const struct lt_counts *counts = &result->last->counts;
@@ -63,6 +79,7 @@ void lt_load_print(FILE *file, const struct lt_load_result *result) {
     } else {
         fputc('\n', file);
     }
+    print_end(file, result);
 }
 
 /* -------------------------------------------------------------------- JSON */
@@ -120,6 +137,8 @@ void lt_load_json(FILE *file, const struct lt_load_result *result) {
             lt_load(&measure->sent, relaxed), counts->delivered, counts->failed, counts->returned, counts->bytes_out);
     fprintf(file, "  \"seconds\": %.6f, \"sent_rate\": %.3f, \"confirmed_rate\": %.3f, \"steady_rate\": %.3f,\n",
             result->seconds, result->sent_rate, result->confirmed_rate, result->steady_rate);
+    fprintf(file, "  \"ended_early\": %s, \"emptied\": %.6f,\n", load->until.reached ? "true" : "false",
+            result->emptied);
     fputs("  \"bottleneck\": ", file);
     write_string(file, result->bottleneck->text);
     if (!load->options->fill) {

@@ -20,7 +20,8 @@ struct lt_load_result {
     double seconds;        /* from the first message due to the last one confirmed */
     double sent_rate;      /* a second */
     double confirmed_rate; /* a second */
-    double steady_rate;    /* of the middle 90 % of a backlog; 0: unknown */
+    double emptied;     /* seconds from the last confirmation until all was taken; 0: not waited for, or not come to */
+    double steady_rate; /* of the middle 90 % of a backlog; 0: unknown */
 };
 
 void lt_load_result(struct lt_load_result *result, const struct lt_load *load, const struct lt_report *report,

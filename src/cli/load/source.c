@@ -84,7 +84,7 @@ static int read_due(struct lt_load *load, struct leat_batch *batch, struct leat_
     struct lt_schedule *schedule = &load->schedule;
     struct lt_measure *measure = &load->measure;
     leat_time able = leat_now() - measure->begin;
-    if (schedule->due == LEAT_FOREVER)
+    if (schedule->due == LEAT_FOREVER || lt_load_until_reached(&load->until, measure, able))
         return -ENODATA;
     int code = wait_until_due(load, batch, error);
     if (code)

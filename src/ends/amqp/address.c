@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ends/amqp/address.h"
 #include "base/error.h"
+#include "ends/query.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,29 +37,6 @@ static char *read_secret(const char *path, struct leat_error *error) {
     return text;
 }
 
-static int hex(char c) {
-    const char *digits = "0123456789abcdef", *found = c ? strchr(digits, c | 0x20) : NULL;
-    return found && (c | 0x20) != ' ' ? (int)(found - digits) : -1;
-}
-
-/* In place. False: a percent sign without two digits, or a NUL. */
-static bool decode(char *text) {
-    char *out = text;
-    for (; *text; text++) {
-        if (*text != '%') {
-            *out++ = *text;
-            continue;
-        }
-        int high = hex(text[1]), low = high < 0 ? -1 : hex(text[2]);
-        if (low < 0 || high * 16 + low == 0)
-            return false;
-        *out++ = (char)(high * 16 + low);
-        text += 2;
-    }
-    *out = '\0';
-    return true;
-}
-
 static bool is_port(const char *text) {
     size_t length = strspn(text, "0123456789");
     return length >= 1 && length <= 5 && text[length] == '\0' && atoi(text) >= 1 && atoi(text) <= 65535;
@@ -92,7 +70,11 @@ static int split(struct lt_amqp_address *address, char *text, struct leat_error 
     }
     if (port && *port && !is_port(port))
         return leat_fail(error, -EINVAL, "what follows the host's colon is no port number");
-    if ((user && !decode(user)) || (password && !decode(password)) || (vhost && !decode(vhost)) || !decode(host))
+    char *parts[] = {user, password, vhost, host};
+    bool decoded = true;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        decoded = decoded && (!parts[i] || lt_query_decode(parts[i]));
+    if (!decoded)
         return leat_fail(error, -EINVAL, "a percent sign needs two hexadecimal digits after it");
     if (vhost && strlen(vhost) > 255)
         return leat_fail(error, -EINVAL, "the virtual host's name is longer than 255 bytes");

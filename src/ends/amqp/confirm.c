@@ -102,6 +102,17 @@ static bool take_back(struct lt_amqp_sink *sink, const struct lt_amqp_method *me
     return true;
 }
 
+static void set_blocked(struct lt_amqp_sink *sink, bool blocked) {
+    if (sink->blocked == blocked)
+        return;
+    leat_time now = lt_now();
+    if (blocked)
+        sink->blocked_since = now;
+    else
+        sink->blocked_time += now - sink->blocked_since;
+    sink->blocked = blocked;
+}
+
 /* ------------------------------------------------------- the link's owner */
 
 static int declare(struct lt_amqp_sink *sink, struct leat_error *error) {
@@ -130,7 +141,6 @@ static int setup(void *arg, struct leat_error *error) {
     lt_amqp_window_restart(&sink->window);
     sink->last_returned = 0;
     sink->again_at = 0;
-    sink->blocked = false;
     sink->up = true;
     pthread_mutex_unlock(&sink->mutex);
     return 0;
@@ -154,11 +164,16 @@ static int on_method(void *arg, const struct lt_amqp_method *method, struct leat
         break;
     }
     case LT_CONNECTION_BLOCKED:
-        sink->blocked = true;
+        set_blocked(sink, true);
         break;
     case LT_CONNECTION_UNBLOCKED:
-        sink->blocked = false;
+        set_blocked(sink, false);
         sink->wanted_room = 0;
+        break;
+    case LT_QUEUE_DECLARE_OK:
+        sink->answers++;
+        sink->left = method->messages;
+        sink->settled_any = true;
         break;
     default:
         break;
@@ -207,7 +222,8 @@ static void on_lost(void *arg) {
     struct lt_amqp_letter letter;
     pthread_mutex_lock(&sink->mutex);
     size_t refused = sink->again_count;
-    sink->up = sink->blocked = false;
+    sink->up = false;
+    set_blocked(sink, false);
     for (uint64_t from = 0; lt_amqp_window_settle(&sink->window, sink->window.next - 1, true, &from, &letter);) {
         if (letter.returned)
             lt_amqp_settle(sink, letter.held, letter.item);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const leat_time DEPTH_EVERY = 5 * LEAT_SECOND;
+static const leat_time DEPTH_EVERY = LEAT_SECOND;
 
 /* ------------------------------------------------------- the link's owner */
 
@@ -24,6 +24,7 @@ static int setup(void *arg, struct leat_error *error) {
     source->depth = link->reply.messages;
     source->generation = (source->generation + 1) & UINT16_MAX;
     source->up = true;
+    source->farewell = LT_AMQP_CONSUMING;
     source->asked = source->spoiled = false;
     source->zeros = 0;
     lt_amqp_tags_reset(&source->tags);
@@ -51,6 +52,7 @@ static int on_message(void *arg, const struct lt_amqp_method *method, struct lt_
         *source->last = message;
         source->last = &message->next;
         source->waiting++;
+        source->depth -= source->depth > 0; /* until the next answer */
         source->redelivered += message->redelivered;
         source->zeros = 0;
         source->fresh = source->spoiled = true;
@@ -62,13 +64,25 @@ static int on_message(void *arg, const struct lt_amqp_method *method, struct lt_
     return leat_fail(error, code, "delivery tag %llu: %s", (unsigned long long)method->tag, strerrordesc_np(-code));
 }
 
+static int said_farewell(struct lt_amqp_source *source, enum lt_amqp_farewell answer) {
+    pthread_mutex_lock(&source->mutex);
+    source->farewell = answer;
+    source->fresh = true;
+    pthread_mutex_unlock(&source->mutex);
+    return 0;
+}
+
 static int on_method(void *arg, const struct lt_amqp_method *method, struct leat_error *error) {
     struct lt_amqp_source *source = arg;
     if (method->id == LT_BASIC_CANCEL)
         return leat_fail(error, -ECONNRESET, "the server took queue \"%s\" away", source->target.queue);
+    if (method->id == LT_BASIC_CANCEL_OK)
+        return said_farewell(source, LT_AMQP_CANCELLED);
     if (method->id != LT_QUEUE_DECLARE_OK)
         return 0;
     pthread_mutex_lock(&source->mutex);
+    if (source->farewell == LT_AMQP_CANCELLED)
+        source->farewell = LT_AMQP_SETTLED;
     source->depth = method->messages;
     source->zeros = method->messages == 0 && !source->spoiled ? source->zeros + 1 : 0;
     source->next_question = source->zeros == 1 ? 0 : lt_now() + LT_AMQP_SOON;
@@ -136,6 +150,12 @@ void lt_amqp_forget_deliveries(void *arg) {
     lt_amqp_free_messages(message);
 }
 
+static void on_lost(void *arg) {
+    struct lt_amqp_source *source = arg;
+    lt_amqp_forget_deliveries(source);
+    lt_amqp_ring(&source->bell); /* who waits for an answer waits in vain */
+}
+
 static void on_gave_up(void *arg, const struct leat_error *error) {
     struct lt_amqp_source *source = arg;
     pthread_mutex_lock(&source->mutex);
@@ -151,6 +171,6 @@ const struct lt_amqp_owner lt_amqp_source_owner = {
     .message = on_message,
     .pause = on_pause,
     .tick = on_tick,
-    .lost = lt_amqp_forget_deliveries,
+    .lost = on_lost,
     .gave_up = on_gave_up,
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
 #include "base/error.h"
 #include "ends/amqp/key.h"
 #include "ends/amqp/sink.h"
@@ -80,6 +81,52 @@ static int write_sink(void *arg, struct leat_batch **batches, size_t count, stru
 
 static int flush_sink(void *arg, struct leat_error *error) {
     return wait_until_at_most(arg, 0, 0, error);
+}
+
+/* How much is ready in the queue, or -ETIMEDOUT: no answer. */
+static int64_t ask_how_much(struct lt_amqp_sink *sink) {
+    static const leat_time LONG_ENOUGH = LEAT_SECOND;
+    struct lt_amqp_queue queue = {.name = sink->target.queue};
+    leat_time deadline = leat_after(LONG_ENOUGH);
+    if (!lt_amqp_begin(&sink->link))
+        return -ETIMEDOUT;
+    pthread_mutex_lock(&sink->mutex);
+    uint64_t before = sink->answers;
+    pthread_mutex_unlock(&sink->mutex);
+    lt_amqp_put_queue_declare(&sink->link.output, &queue);
+    lt_amqp_end(&sink->link);
+    for (;;) {
+        int code = lt_amqp_listen(&sink->settled, deadline);
+        pthread_mutex_lock(&sink->mutex);
+        bool answered = sink->answers > before;
+        int64_t left = sink->left;
+        pthread_mutex_unlock(&sink->mutex);
+        if (answered || code < 0)
+            return answered ? left : -ETIMEDOUT;
+    }
+}
+
+/* Twice in succession, since what a consumer gives back is away for a moment. */
+static int emptied(void *arg, struct leat_error *error) {
+    static const leat_time BETWEEN = 50 * LEAT_MILLISECOND;
+    enum { ENOUGH = 2 };
+    struct lt_amqp_sink *sink = arg;
+    if (!*sink->target.queue)
+        return leat_fail(error, -EINVAL, "it names no queue that could be empty");
+    for (unsigned zeros = 0; zeros < ENOUGH;) {
+        zeros = ask_how_much(sink) == 0 ? zeros + 1 : 0;
+        pthread_mutex_lock(&sink->mutex);
+        bool over = sink->over;
+        if (over)
+            *error = sink->error;
+        pthread_mutex_unlock(&sink->mutex);
+        if (over)
+            return error->code;
+        int code = leat_sleep(BETWEEN);
+        if (code < 0)
+            return leat_fail(error, code, "stopped");
+    }
+    return 0;
 }
 
 /* ------------------------------------------------------ opening and closing */
@@ -188,6 +235,10 @@ static size_t counters_of(void *arg, struct leat_counter counters[LEAT_COUNTERS]
     counters[count++] = (struct leat_counter){"refused", sink->refused, false};
     counters[count++] = (struct leat_counter){"reconnects", lt_load(&sink->link.reconnects, relaxed), false};
     counters[count++] = (struct leat_counter){"blocked", sink->blocked, true};
+    leat_time blocked = sink->blocked_time + (sink->blocked ? lt_now() - sink->blocked_since : 0);
+    counters[count++] = (struct leat_counter){.name = "blocked-ms",
+                                              .value = (uint64_t)(blocked / LEAT_MILLISECOND),
+                                              .hindrance = "it blocked publishers (an alarm of memory or disk)"};
     pthread_mutex_unlock(&sink->mutex);
     return count;
 }
@@ -196,12 +247,14 @@ const struct leat_sink_type lt_amqp_sink = {
     .scheme = "amqp",
     .syntax = "amqp:QUEUE | amqp: --exchange NAME --key KEY | amqp://USER@HOST/VHOST?queue=QUEUE",
     .summary = "Messages in a RabbitMQ queue or to an exchange, confirmed by the server.",
+    .server = "the broker",
     .options = options,
     .settings_size = sizeof(struct lt_amqp_sink_settings),
     .renders = true,
     .open = open_sink,
     .write = write_sink,
     .flush = flush_sink,
+    .emptied = emptied,
     .counters = counters_of,
     .close = close_sink,
 };
@@ -210,12 +263,14 @@ const struct leat_sink_type lt_amqps_sink = {
     .scheme = "amqps",
     .syntax = "amqps:QUEUE | amqps: --exchange NAME --key KEY | amqps://USER@HOST/VHOST?queue=QUEUE",
     .summary = "The same through TLS.",
+    .server = "the broker",
     .options = options,
     .settings_size = sizeof(struct lt_amqp_sink_settings),
     .renders = true,
     .open = open_sink,
     .write = write_sink,
     .flush = flush_sink,
+    .emptied = emptied,
     .counters = counters_of,
     .close = close_sink,
 };

@@ -71,8 +71,11 @@ struct lt_amqp_sink {
     size_t again_first, again_count;
     leat_time again_at, pause; /* when to publish them; the next pause */
     uint64_t last_returned;
-    size_t wanted_room; /* the publisher waits for so much */
-    bool settled_any;   /* since the last ring */
+    leat_time blocked_since, blocked_time; /* when it last began; all earlier ones together */
+    size_t wanted_room;                    /* the publisher waits for so much */
+    bool settled_any;                      /* since the last ring */
+    uint64_t answers;                      /* to questions how much is ready in the queue … */
+    uint32_t left;                         /* … and the last one */
     uint64_t confirmed, returned, refused;
 };
 

@@ -113,12 +113,13 @@ static enum step next_step(const struct lt_amqp_source *source, leat_time now, l
     return WAIT;
 }
 
-/* With the whole prefetch in flight it is not the server that holds us up, but whoever has the messages. */
+/* With the whole prefetch in flight it is not the server that holds us up, but whoever has the messages; with an empty
+ * queue it is whoever should fill it. */
 static enum leat_state waiting_for(struct lt_amqp_source *source) {
     pthread_mutex_lock(&source->mutex);
-    bool full = source->tags.open >= source->settings.prefetch;
+    bool full = source->tags.open >= source->settings.prefetch, empty = source->up && source->depth == 0;
     pthread_mutex_unlock(&source->mutex);
-    return full ? LEAT_WAITS_OUTPUT : LEAT_WAITS_OUTSIDE;
+    return full ? LEAT_WAITS_OUTPUT : empty ? LEAT_WAITS_INPUT : LEAT_WAITS_OUTSIDE;
 }
 
 static int wait_or_ask(struct lt_amqp_source *source, enum step step, leat_time until, struct leat_batch *batch) {
@@ -157,13 +158,6 @@ static int read_source(void *arg, struct leat_batch *batch, struct leat_error *e
 
 /* -------------------------------------------------------------- finishing */
 
-/* Stopping, and some come back: no new ones may take their place. */
-static void stop_deliveries(struct lt_amqp_source *source) {
-    if (!source->cancelled)
-        lt_amqp_put_cancel(&source->link.output, LT_AMQP_CONSUMER);
-    source->cancelled = true;
-}
-
 static void settle(struct lt_amqp_source *source, const struct leat_item *item) {
     struct lt_amqp_output *output = &source->link.output;
     uint64_t tag = item->token & (((uint64_t)1 << LT_AMQP_TAG_BITS) - 1);
@@ -177,10 +171,7 @@ static void settle(struct lt_amqp_source *source, const struct leat_item *item) 
         lt_amqp_put_reject(output, tag, false);
         break;
     case LEAT_RETURNED:
-        stop_deliveries(source);
-        lt_amqp_tags_forget(&source->tags, tag);
-        lt_amqp_put_nack(output, tag, false, true);
-        break;
+        break; /* given back at the end, with what was never read: until then it keeps others from taking its place */
     default:
         lt_amqp_tags_finish(&source->tags, tag);
     }
@@ -236,21 +227,56 @@ static int check(const struct lt_amqp_source *source, const struct leat_segment 
     return 0;
 }
 
-/* What is finished is acknowledged, all else given back: explicitly, because a lost connection counts as a failed
- * delivery and this does not. */
-static int give_back(void *arg) {
-    struct lt_amqp_source *source = arg;
-    if (!lt_amqp_begin(&source->link))
-        return 0;
-    pthread_mutex_lock(&source->mutex);
-    if (source->up) {
-        stop_deliveries(source);
-        put_acknowledgements(source, 0);
-        if (source->tags.open)
-            lt_amqp_put_nack(&source->link.output, 0, true, true);
+/* Wait until the server has answered so far. False: it does not, or the connection is lost. */
+static bool wait_for_answer(struct lt_amqp_source *source, enum lt_amqp_farewell answer, leat_time deadline) {
+    for (;;) {
+        pthread_mutex_lock(&source->mutex);
+        bool answered = source->farewell >= answer, hopeless = !source->up;
+        pthread_mutex_unlock(&source->mutex);
+        if (answered || hopeless)
+            return answered;
+        if (lt_amqp_listen(&source->bell, deadline) < 0)
+            return false;
     }
+}
+
+/* Write one part of the good-bye, if the connection is still the one of the part before. */
+static bool say(struct lt_amqp_source *source, enum lt_amqp_farewell part, void (*put)(struct lt_amqp_source *)) {
+    if (!lt_amqp_begin(&source->link))
+        return false;
+    pthread_mutex_lock(&source->mutex);
+    bool same = source->up && source->farewell == part;
+    if (same)
+        put(source);
     pthread_mutex_unlock(&source->mutex);
-    return lt_amqp_end(&source->link);
+    return lt_amqp_end(&source->link) == 0 && same;
+}
+
+static void put_end(struct lt_amqp_source *source) {
+    put_acknowledgements(source, 0);
+    lt_amqp_put_cancel(&source->link.output, LT_AMQP_CONSUMER);
+}
+
+static void put_last_question(struct lt_amqp_source *source) {
+    struct lt_amqp_queue queue = {.name = source->target.queue};
+    lt_amqp_put_queue_declare(&source->link.output, &queue);
+}
+
+static void put_rest(struct lt_amqp_source *source) {
+    if (source->tags.open)
+        lt_amqp_put_nack(&source->link.output, 0, true, true);
+}
+
+/* What is finished is acknowledged, all else given back: explicitly, because a lost connection counts as a failed
+ * delivery and this does not. In between, two answers are waited for (source.h says why). */
+static int give_back(void *arg) {
+    static const leat_time PATIENCE_AT_END = 5 * LEAT_SECOND;
+    struct lt_amqp_source *source = arg;
+    leat_time deadline = leat_after(PATIENCE_AT_END);
+    bool answered = say(source, LT_AMQP_CONSUMING, put_end) && wait_for_answer(source, LT_AMQP_CANCELLED, deadline) &&
+                    say(source, LT_AMQP_CANCELLED, put_last_question) &&
+                    wait_for_answer(source, LT_AMQP_SETTLED, deadline);
+    return answered && say(source, LT_AMQP_SETTLED, put_rest) ? 0 : -ECONNRESET;
 }
 
 static void close_source(void *arg) {
@@ -318,6 +344,7 @@ const struct leat_source_type lt_amqp_source = {
     .scheme = "amqp",
     .syntax = "amqp:QUEUE | amqp://USER@HOST/VHOST?queue=QUEUE",
     .summary = "The messages of a RabbitMQ queue; each is acknowledged when its result is delivered.",
+    .server = "the broker",
     .options = options,
     .settings_size = sizeof(struct lt_amqp_source_settings),
     .open = open_source,
@@ -332,6 +359,7 @@ const struct leat_source_type lt_amqps_source = {
     .scheme = "amqps",
     .syntax = "amqps:QUEUE | amqps://USER@HOST/VHOST?queue=QUEUE",
     .summary = "The same through TLS.",
+    .server = "the broker",
     .options = options,
     .settings_size = sizeof(struct lt_amqp_source_settings),
     .open = open_source,

@@ -25,6 +25,18 @@
  * everything only at its end, and would wait for this source's. What another
  * consumer holds is that one's.
  *
+ * The last words. A quorum queue's channel passes on 32 commands to the queue and
+ * keeps what comes after them, until the queue says that it has done some; what
+ * it still keeps when it is closed is lost, and those messages come again. So the
+ * end is: acknowledge and cancel; when basic.cancel is answered, the queue has
+ * done all that it was told, and has said so to the channel or is about to; ask
+ * once more how much is ready: the queue answers that after what it was about to
+ * say, so when we hear of it, the channel has passed on what it kept. Then one
+ * command gives back the rest, and the channel may go. The order matters: what is
+ * returned must not be given back before the cancel (it would be delivered
+ * again), and nothing but the cancel has to wait for the queue, so it must come
+ * after all acknowledgements.
+ *
  * Rejected: asking with basic.get (it takes what it finds); an idle time (a slow
  * queue then looks like an empty one).
  */
@@ -44,6 +56,9 @@ struct lt_amqp_source_settings {
     uint64_t prefetch, max_deliveries;
 };
 
+/** How far the end has come on this connection. */
+enum lt_amqp_farewell { LT_AMQP_CONSUMING, LT_AMQP_CANCELLED, LT_AMQP_SETTLED };
+
 struct lt_amqp_source {
     struct lt_amqp_source_settings settings;
     struct lt_amqp_target target;
@@ -57,12 +72,13 @@ struct lt_amqp_source {
     bool fresh; /* something was added since the last ring */
     struct lt_amqp_tags tags;
     uint64_t generation;
-    bool up, over, cancelled;
-    struct leat_error error; /* when over */
-    uint64_t in_flight;      /* given to read() and not finished */
-    leat_time moved;         /* when something last was finished */
-    bool asked, spoiled;     /* a question is on its way; something came meanwhile */
-    unsigned zeros;          /* answers in succession that nothing is ready */
+    bool up, over;
+    enum lt_amqp_farewell farewell; /* the last answer to it */
+    struct leat_error error;        /* when over */
+    uint64_t in_flight;             /* given to read() and not finished */
+    leat_time moved;                /* when something last was finished */
+    bool asked, spoiled;            /* a question is on its way; something came meanwhile */
+    unsigned zeros;                 /* answers in succession that nothing is ready */
     leat_time next_question;
     uint64_t given, waiting, depth, redelivered, stale;
 };

@@ -39,7 +39,7 @@ bool lt_amqp_window_settle(struct lt_amqp_window *window, uint64_t number, bool 
     if (*from < begin)
         *from = begin;
     struct lt_amqp_letter *found = NULL;
-    while (*from <= number && !found)
+    while (*from <= number && *from < window->next && !found)
         found = lt_amqp_window_find(window, (*from)++);
     if (!found)
         return false;

@@ -19,7 +19,7 @@ struct lt_amqp_view {
 };
 
 static inline struct lt_amqp_view lt_amqp_view(const void *data, size_t size) {
-    return (struct lt_amqp_view){.at = data, .end = (const uint8_t *)data + size};
+    return (struct lt_amqp_view){.at = data, .end = size ? (const uint8_t *)data + size : data};
 }
 
 /** The next `size` bytes, or NULL. */

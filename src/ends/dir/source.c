@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * dir: the files below a directory, an item for each path, in the order in
- * which the file system gives them. Paths begin as the directory was written
- * and are bytes: any name is possible.
+ * dir: the files below a directory, an item for each path, in no particular
+ * order. Paths begin as the directory was written and are bytes: any name is
+ * possible.
  *
  * What cannot be entered or looked at becomes a failed item with its path, and
  * the walk goes on. Symbolic links are neither files nor entered unless --follow
  * asks for it. Batches are small, because what is done with a path (reading its
  * file) weighs more than the path.
+ *
+ * The walk (walk.h) runs in tasks of its own and is ahead by a few blocks of
+ * paths at most. Items point into the blocks, which their batches hold.
  */
 #include "ends/dir/glob.h"
 #include "ends/dir/walk.h"
 #include "ends/ends.h"
 #include "ends/query.h"
 #include "base/error.h"
-#include "base/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,8 +35,8 @@ struct dir {
     char *root;
     struct lt_glob *glob;
     struct lt_walk *walk;
-    struct lt_founds founds;
-    size_t given; /* of founds */
+    struct lt_paths *paths; /* the present ones, or NULL */
+    size_t given;           /* of them */
     uint64_t position;
 };
 
@@ -57,7 +59,7 @@ static void close_dir(void *source) {
     struct dir *dir = source;
     lt_walk_free(dir->walk);
     lt_glob_free(dir->glob);
-    lt_founds_free(&dir->founds);
+    lt_paths_release(dir->paths);
     free(dir->root);
     free(dir);
 }
@@ -65,6 +67,7 @@ static void close_dir(void *source) {
 struct opening {
     struct dir *dir;
     const struct settings *settings;
+    unsigned workers;
     struct leat_error *error;
 };
 
@@ -78,16 +81,17 @@ static int begin_walk(void *arg) {
         .follow = settings->follow,
         .hidden = settings->hidden,
         .one_device = settings->xdev,
+        .workers = opening->workers,
     };
     return lt_walk_new(&opening->dir->walk, opening->dir->root, &walk, opening->error);
 }
 
-static int open_walk(struct dir *dir, const struct settings *settings, struct leat_error *error) {
+static int open_walk(struct dir *dir, const struct settings *settings, unsigned workers, struct leat_error *error) {
     if (settings->type && (strlen(settings->type) != 1 || !strchr("fdl", settings->type[0])))
         return leat_fail(error, -EINVAL, "type \"%s\" is not one of f, d and l", settings->type);
     if (settings->glob && !(dir->glob = lt_glob_new(settings->glob, error)))
         return error->code;
-    struct opening opening = {dir, settings, error};
+    struct opening opening = {dir, settings, workers ? workers : leat_workers(), error};
     int code = leat_block(begin_walk, &opening);
     if (code && !error->text[0])
         return leat_fail(error, code, "%s", strerror(-code));
@@ -103,7 +107,7 @@ static int open_dir(void **source, const struct leat_segment *segment, struct le
     reason.text[0] = '\0';
     int code = lt_query_read(segment, options, &settings, sizeof settings, &dir->root, error);
     if (code == 0) {
-        code = open_walk(dir, &settings, &reason);
+        code = open_walk(dir, &settings, segment->workers, &reason);
         if (code)
             leat_fail(error, code, "%s: %s", segment->spelling, reason.text);
     }
@@ -114,45 +118,74 @@ static int open_dir(void **source, const struct leat_segment *segment, struct le
     return code;
 }
 
-static int walk_on(void *arg) {
-    struct dir *dir = arg;
-    dir->given = 0;
-    return lt_walk_next(dir->walk, &dir->founds);
+/* Items of the present paths, as many as fit; `copies`: in the batch's memory. 0 or -ENOMEM. */
+static int add_items(struct dir *dir, struct leat_batch *batch, bool copies) {
+    while (dir->given < dir->paths->count && batch->count < MOST_ITEMS) {
+        const struct lt_found *found = lt_paths_at(dir->paths, dir->given);
+        char *copy = copies ? leat_batch_alloc(batch, found->size) : NULL;
+        if (copies && !copy)
+            return -ENOMEM;
+        struct leat_item *item = leat_batch_add(batch);
+        if (!item)
+            return 0;
+        if (copies)
+            memcpy(copy, found->path, found->size);
+        dir->given++;
+        item->position = ++dir->position;
+        item->id = found->id;
+        leat_item_set(batch, item, (struct leat_bytes){copies ? copy : found->path, found->size}, "path");
+        if (found->code)
+            leat_item_fail(batch, item, found->code, "%s: %s", found->problem, strerror(-found->code));
+    }
+    return 0;
 }
 
-/* 0, 1: the batch is full, -ENOMEM */
-static int add_item(struct dir *dir, struct leat_batch *batch, const struct lt_found *found) {
-    if (batch->count >= MOST_ITEMS)
-        return 1;
-    struct leat_item *item = leat_batch_add(batch);
-    if (!item)
-        return 1;
-    char *path = leat_batch_alloc(batch, found->size);
-    if (!path)
-        return -ENOMEM;
-    memcpy(path, dir->founds.bytes + found->begin, found->size);
-    item->position = ++dir->position;
-    item->id = lt_hash(path, found->size);
-    leat_item_set(batch, item, (struct leat_bytes){path, found->size}, "path");
-    if (found->code)
-        leat_item_fail(batch, item, found->code, "%s: %s", found->problem, strerror(-found->code));
+/* A block is held for as long as its items are on their way, unless there is little in it: many of those would hold far
+ * more memory than the items account for. */
+static int give(struct dir *dir, struct leat_batch *batch) {
+    struct lt_paths *paths = dir->paths;
+    bool copies = paths->size < LT_PATHS_BLOCK / 4;
+    size_t before = batch->count;
+    int code = add_items(dir, batch, copies);
+    if (batch->count > before && !copies) {
+        lt_paths_hold(paths);
+        int held = leat_batch_hold(batch, lt_paths_release, paths);
+        code = code ? code : held;
+    }
+    if (code || dir->given < paths->count)
+        return code;
+    lt_paths_release(paths);
+    dir->paths = NULL;
+    dir->given = 0;
     return 0;
+}
+
+/* More paths; only if there are some already when the batch has items. */
+static int take_paths(struct dir *dir, struct leat_batch *batch) {
+    if (batch->count > 0)
+        return lt_walk_next(dir->walk, false, &dir->paths);
+    enum leat_state before = leat_batch_state(batch, LEAT_WAITS_OUTSIDE);
+    int code = lt_walk_next(dir->walk, true, &dir->paths);
+    leat_batch_state(batch, before);
+    return code;
 }
 
 static int read_dir(void *source, struct leat_batch *batch, struct leat_error *error) {
     struct dir *dir = source;
     int code = 0;
-    while (code == 0 && dir->given == dir->founds.count) {
-        enum leat_state before = leat_batch_state(batch, LEAT_WAITS_OUTSIDE);
-        code = leat_block(walk_on, dir);
-        leat_batch_state(batch, before);
+    while (code == 0 && batch->count < MOST_ITEMS && batch->count < batch->item_limit) {
+        if (dir->paths) {
+            code = give(dir, batch);
+            if (dir->paths)
+                break;
+        } else {
+            code = take_paths(dir, batch);
+        }
     }
-    while (code == 0 && dir->given < dir->founds.count) {
-        code = add_item(dir, batch, &dir->founds.list[dir->given]);
-        dir->given += code == 0;
-    }
-    if (code >= 0 || code == -ENODATA)
-        return code > 0 ? 0 : code;
+    if (batch->count > 0 && code != -ENOMEM)
+        return 0;
+    if (code == -ENODATA || code == 0)
+        return code;
     return leat_fail(error, code, "dir:%s: %s", dir->root, strerror(-code));
 }
 

@@ -1,14 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Going through a directory tree, a piece at a time. Calls block on the disk,
- * so they belong into leat_block(). Any names, any depth, a bounded number of
- * descriptors; memory grows with the subdirectories that wait to be entered
- * along the path from the root, not with the tree.
+ * Going through a directory tree: a crawl (leat_crawl) whose branches are names
+ * of directories, and whose results are blocks of paths in a bounded channel.
+ *
+ * Invariants
+ * - A branch is up to LT_NAMES subdirectories of one directory, which are not
+ *   entered yet. A visit reads each of its branches' directories to the end, and
+ *   adds those below as branches. So a worker goes depth first, and what waits
+ *   is, for each worker, at most what stands below LT_NAMES * LT_BRANCHES
+ *   directories of each level on its way down: names, not paths, and no entries.
+ * - Everything that waits for a disk is in leat_block(), a slice of a visit at a
+ *   time: the pipeline goes on meanwhile, and a stop is felt after a slice. A
+ *   slice is long against the hand-over to another thread and short against a
+ *   person's patience, so others get their branches early.
+ * - A slice also ends when the block of paths is full: then the visit's task puts
+ *   it into the channel, and waits there when the reader is behind. At the end of
+ *   a visit the block goes as it is: nobody waits with a path in its hands.
+ * - No stat() where the directory entry tells the type and no option asks for more.
+ *
+ * Rejected: LEAT_MORE for large directories, so that fewer names wait (each
+ * level would keep a directory open in the middle, more than there are
+ * descriptors in a deep tree); asking the file system for no more after a read
+ * that did not fill the buffer (a quarter fewer calls; but an error in the rest of
+ * the directory would not be told).
  */
 #ifndef LEAT_ENDS_DIR_WALK_H
 #define LEAT_ENDS_DIR_WALK_H
 
 #include "ends/dir/glob.h"
+#include "ends/dir/paths.h"
 
 struct lt_walk_options {
     const struct lt_glob *glob; /* for the path below the root; NULL: everything */
@@ -17,35 +37,25 @@ struct lt_walk_options {
     bool follow;                /* symbolic links are what they point to */
     bool hidden;                /* also names that begin with a dot */
     bool one_device;            /* do not enter other file systems */
-};
-
-/** Something found, or a place where the walk could not go on. */
-struct lt_found {
-    size_t begin, size;  /* its path in lt_founds.bytes, not terminated */
-    int code;            /* 0, or a negative errno value … */
-    const char *problem; /* … of this: "cannot open the directory" */
-};
-
-struct lt_founds {
-    struct lt_found *list;
-    size_t count, room;
-    char *bytes;
-    size_t size, bytes_room;
+    unsigned workers;           /* at most */
 };
 
 struct lt_walk;
 
-/** -ENOENT, -EACCES, … with `error` when there is nothing at `root` to walk through. A file is its own only entry. */
+/**
+ * Blocks on the disk. -ENOENT, -EACCES, … with `error` when there is nothing at
+ * `root` to walk through. A file is its own only entry. `root` must outlive it.
+ */
 int lt_walk_new(struct lt_walk **walk, const char *root, const struct lt_walk_options *options,
                 struct leat_error *error);
+/** By a task. Stops it first. */
 void lt_walk_free(struct lt_walk *walk);
 
 /**
- * Replace what is in `founds` by the next piece. 0; -ENODATA when everything
- * has been seen and `founds` is empty; -ENOMEM. May come back with nothing
- * found yet, so that a long search can be cancelled.
+ * By a task. The next block of paths, to be released; the first call starts the
+ * walk. -ENODATA when everything has been seen; -EAGAIN, unless `wait`, when
+ * there is none yet; other errors: the walk could not go on.
  */
-int lt_walk_next(struct lt_walk *walk, struct lt_founds *founds);
-void lt_founds_free(struct lt_founds *founds);
+int lt_walk_next(struct lt_walk *walk, bool wait, struct lt_paths **paths);
 
 #endif
