@@ -288,6 +288,28 @@ def test_much_output():
     assert code == 0 and (memory < 20_000 or SANITIZED), (code, memory)
 
 
+def test_waiting_output():
+    """Outputs that wait for a slow reader are bounded, too"""
+    read_end, write_end = os.pipe()
+    process = start("-", ":", "exec", "-s", "echo >>begun; head -c 8000000 /dev/zero # {}", ":", "-", "-j", "3", "--memory", "20M",
+                    stdin=open(write("in", numbers(60)), "rb"), stdout=write_end)
+    os.close(write_end)
+    before = -1
+    while True:  # until nothing is begun any more
+        now = len(lines_of("begun")) if os.path.exists("begun") else 0
+        if now == before and now >= 3:
+            break
+        before = now
+        time.sleep(1)
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+        memory = max(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    with os.fdopen(read_end, "rb") as reader:
+        size = sum(map(len, iter(lambda: reader.read(1 << 20), b"")))
+    end(process).check(0).counted(delivered=60)
+    assert size == 60 * 8000001, size
+    assert before <= 20 and (memory < 250_000 or SANITIZED), (before, memory)
+
+
 def test_no_program():
     """A program that does not exist is found out before anything is read"""
     leat("gen:?count=10", ":", "queue:q").check(0)

@@ -95,6 +95,8 @@ static void feed(struct lt_execution *run) {
             continue;
         if (count < 0 && errno == EAGAIN)
             return;
+        if (count < 0 && errno != EPIPE)
+            cut(run, LT_CUT_PIPE);
         if (count < 0)
             break;
         input->data += count;
@@ -122,7 +124,8 @@ static void take_output(struct lt_execution *run) {
         cut(run, LT_CUT_MEMORY);
         return;
     }
-    take(&run->child.output, &run->output);
+    if (take(&run->child.output, &run->output) < 0)
+        cut(run, LT_CUT_PIPE);
     if (run->output.size <= run->most_output)
         return;
     lt_child_close(&run->child.output);
