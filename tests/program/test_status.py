@@ -1,6 +1,9 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""--http: the page in a real browser, the numbers for programs, steering, and what strangers may send."""
+"""--http: the page in a real browser, the numbers for programs, steering, and what strangers may send.
+
+Debian's own Python, for which jsonschema is packaged.
+"""
 import contextlib
 import http.client
 import json
