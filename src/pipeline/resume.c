@@ -122,7 +122,7 @@ static int write_whole(int fd, const char *data, size_t size) {
 /* A new file, or one whose first line was cut off, gets its heading. 1: there is something to read behind it. */
 static int check_heading(int fd, const char *path, struct leat_error *error) {
     char start[HEADING];
-    ssize_t count = pread(fd, start, HEADING, 0);
+    ssize_t count = TEMP_FAILURE_RETRY(pread(fd, start, HEADING, 0));
     if (count < 0)
         return complain(error, -errno, path);
     if (memcmp(start, heading, (size_t)count) != 0)
@@ -137,7 +137,7 @@ static int check_heading(int fd, const char *path, struct leat_error *error) {
 static int end_torn_line(int fd, const char *path, struct leat_error *error) {
     struct stat status;
     char last = '\n';
-    if (fstat(fd, &status) < 0 || pread(fd, &last, 1, status.st_size - 1) < 0)
+    if (fstat(fd, &status) < 0 || TEMP_FAILURE_RETRY(pread(fd, &last, 1, status.st_size - 1)) < 0)
         return complain(error, -errno, path);
     int code = last == '\n' ? 0 : write_whole(fd, "\n", 1);
     return code ? complain(error, code, path) : 0;
