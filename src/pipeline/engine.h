@@ -164,7 +164,7 @@ enum lt_halted { LT_NOT_HALTED, LT_HALTED_SOON, LT_HALTED_NOW };
 /** What earlier runs have done, and what this one has. */
 struct lt_resume {
     int fd; /* -1: there is none */
-    struct done *table;
+    struct lt_done *table;
     size_t room, used;
     char *records; /* in the making */
     _Atomic uint64_t skipped;
