@@ -202,6 +202,7 @@ struct leat_segment {
     const char *name;     /**< of a stage: -n NAME or its type's name (with a number when there are several) */
     unsigned workers;     /**< of a stage: its own -j; of a source: that of the run; 0: none */
     bool forever;         /**< of a source: wait for more at the end; of a sink: the source does */
+    size_t most_held;     /**< of a sink that gathers: bytes of bodies that it may keep unconfirmed after a write */
     bool dry_run;         /**< of a stage: make the item what would be done with it, and do nothing */
 };
 
@@ -216,7 +217,7 @@ struct leat_counter {
                               verdict: "it blocks publishers"; NULL: another count */
 };
 
-/** Bytes of bodies in the batches that a sink may hold (leat_sink_type.holds). */
+/** What leat_segment.most_held is without a limit of the run's. */
 #define LEAT_HELD_BYTES ((size_t)64 << 20)
 
 /** Counters of one end, at most. */
@@ -288,7 +289,8 @@ struct leat_sink_type {
     bool renders;       /**< write() takes all bytes from leat_item_render(): the workers make them, in parallel */
     /**
      * Not 0: the sink gathers. After a write() it may keep up to so many batches unconfirmed for as long as it likes,
-     * with bodies of less than LEAT_HELD_BYTES together: there are as many more of them. It cannot be a dead end.
+     * with bodies of less than the segment's `most_held` together: there are as many more of them. It cannot be a dead
+     * end.
      */
     size_t holds;
     int (*open)(void **sink, const struct leat_segment *segment, struct leat_error *error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** The monotonic clock: the only place that reads it. */
+/** The monotonic clock: the only place that reads it; and one that goes on while the machine sleeps. */
 #ifndef LEAT_BASE_CLOCK_H
 #define LEAT_BASE_CLOCK_H
 
@@ -16,6 +16,13 @@ static inline leat_time lt_now(void) {
     return (leat_time)now.tv_sec * LEAT_SECOND + now.tv_nsec;
 }
 #endif
+
+/** Nanoseconds since the machine was started, with those in which it slept, which no other time here counts. */
+static inline leat_time lt_since_boot(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (leat_time)now.tv_sec * LEAT_SECOND + now.tv_nsec;
+}
 
 /** The moment `duration` from now, without overflow: what lies too far away is LEAT_FOREVER. */
 static inline leat_time lt_after(leat_time duration) {

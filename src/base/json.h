@@ -40,6 +40,12 @@ const char *lt_json_path_name(const char *path, struct leat_bytes *name);
 /** Follow the rest of a path within a valid value. 0, -ENOENT, -EINVAL (no path); all without a text. */
 int lt_json_inside(struct leat_bytes json, const char *path, struct leat_bytes *value);
 
+/** What the path leads to in a valid value; empty when there is nothing. */
+static inline struct leat_bytes lt_json_part(struct leat_bytes json, const char *path) {
+    struct leat_bytes value;
+    return lt_json_inside(json, path, &value) == 0 ? value : (struct leat_bytes){"", 0};
+}
+
 /** 0, or -EINVAL and why `path` is not one that lt_json_find() can follow. */
 int lt_json_path_check(const char *path, struct leat_error *error);
 

@@ -28,6 +28,15 @@ bool lt_number_whole(const char *text, double base, uint64_t *value) {
     return true;
 }
 
+bool lt_number_json(struct leat_bytes json, uint64_t *value) {
+    char text[24];
+    if (json.size == 0 || json.size >= sizeof text)
+        return false;
+    memcpy(text, json.data, json.size);
+    text[json.size] = '\0';
+    return lt_number_whole(text, 1, value);
+}
+
 bool lt_number_rate(const char *text, double *value) {
     const char *rest = read_number(text, 1000, value);
     if (!rest)

@@ -8,6 +8,9 @@
 /** A whole number from 0 on; the suffixes k, M and G stand for `base` (1000 or 1024), its square and its cube. */
 bool lt_number_whole(const char *text, double base, uint64_t *value);
 
+/** The same for a number in JSON, without suffixes; false for anything else. */
+bool lt_number_json(struct leat_bytes json, uint64_t *value);
+
 /** So many a second: "100", "100/s", "6k/m", "10/h". */
 bool lt_number_rate(const char *text, double *value);
 

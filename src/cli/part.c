@@ -222,6 +222,7 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
         return -EINVAL;
     }
     plan->from.forever = plan->to.forever = front->run.forever;
+    plan->to.most_held = front->run.memory ? front->run.memory / 2 : LEAT_HELD_BYTES;
     plan->from.workers = front->run.workers == LEAT_WORKERS_AUTO ? 0
                          : front->run.workers < UINT_MAX         ? (unsigned)front->run.workers
                                                                  : UINT_MAX;

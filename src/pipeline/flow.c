@@ -115,9 +115,9 @@ static uint64_t share_of_batch(const struct lt_pipeline *pipeline) {
 }
 
 uint64_t lt_most_in_flight(const struct lt_pipeline *pipeline) {
-    uint64_t kept = pipeline->plan->sink->holds ? LEAT_HELD_BYTES : 0;
     if (pipeline->plan->options.memory)
-        return pipeline->plan->options.memory + kept;
+        return pipeline->plan->options.memory;
+    uint64_t kept = pipeline->plan->sink->holds ? LEAT_HELD_BYTES : 0;
     return share_of_batch(pipeline) * travelling(pipeline) + kept;
 }
 

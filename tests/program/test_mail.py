@@ -8,6 +8,7 @@ import html.parser
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -174,6 +175,10 @@ def test_many():
         leat("gen:?count=3000&size=60k", ":", "mailto:ann@example.org", *FROM, "--title", "<{.n}>", env=environment(server)) \
             .check(0).counted(delivered=3000)
         assert count + 1 < len(server.mails) <= count + 4
+        count = len(server.mails)
+        leat("gen:?count=300&size=60k", ":", "mailto:ann@example.org", *FROM, "--title", "<{.n}>", "--memory", "4M",
+             env=environment(server)).check(0).counted(delivered=300)
+        assert count + 4 < len(server.mails) <= count + 12
 
 
 # -------------------------------------------------------------------------- server
@@ -286,6 +291,22 @@ def test_sent():
         leat("-", ":", "mailto:ann@example.org", *FROM, "--sent", "sent", env=environment(server)).check(3, "another run uses it")
         busy.kill()
         busy.communicate()
+
+
+def test_full_disk():
+    """a journal that cannot be written ends the run before the next mail; nothing is lost, and nothing comes twice afterwards"""
+    items = [{"to": f"p{number}@example.org"} for number in range(4)]
+    write("in", lines(*items))
+    for limit in range(0, 900, 60):
+        words = ("in", ":", "mailto:{.to}", *FROM, "--sent", f"sent{limit}", "--key", "x")
+        with Receiver() as server:
+            run = leat(*words, env=environment(server), limits=[(resource.RLIMIT_FSIZE, limit)])
+            if run.code:
+                run.check(1, f"--sent sent{limit}: File too large").counted(delivered=len(server.mails))
+            leat(*words, env=environment(server)).check(0).counted(delivered=4)
+            once = {mail.message["Message-ID"]: mail.recipients[0] for mail in server.mails}
+            assert sorted(once.values()) == [item["to"] for item in items], (limit, once)
+            assert len(server.mails) <= 5
 
 
 def test_killed_after_acceptance():

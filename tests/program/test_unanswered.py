@@ -8,6 +8,7 @@ import copy
 import json
 import os
 import random
+import re
 import sys
 from datetime import datetime, timedelta, timezone
 
@@ -53,6 +54,8 @@ def mention_of(one, *words):
     found = json.loads(run.out)
     rest = {name: value for name, value in found.items() if name != "mention"}
     assert rest == one, "the issue was changed"
+    date = found["mention"].pop("date")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", date) and found["mention"]["when"].startswith(date.replace(" ", "T"))
     return found["mention"]
 
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "ends/curl/transfer.h"
 #include "base/error.h"
+#include "base/hash.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS = 8 };
+enum { EVENTS = 8, MOST_DOUBLINGS = 5 };
 
 static void begin_library(void) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -99,6 +100,11 @@ int lt_curl_run(struct lt_curl *curl, CURLcode *result) {
             *result = message->data.result;
     curl_multi_remove_handle(curl->multi, curl->easy);
     return code;
+}
+
+leat_time lt_curl_pause(unsigned attempts) {
+    leat_time longest = LEAT_SECOND << (attempts < MOST_DOUBLINGS ? attempts : MOST_DOUBLINGS);
+    return longest / 2 + (leat_time)(lt_hash_mix((uint64_t)leat_now()) % (uint64_t)(longest / 2));
 }
 
 const char *lt_curl_why(const struct lt_curl *curl, CURLcode result) {

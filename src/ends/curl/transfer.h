@@ -31,6 +31,10 @@ void lt_curl_close(struct lt_curl *curl);
 /** Run the handle once. 0 and the result of the transfer, or why the wait was cut short. */
 int lt_curl_run(struct lt_curl *curl, CURLcode *result);
 
+/** Before the next attempt, after so many in vain: 1, 2, 4 … 32 seconds, each somewhere between its half and its whole,
+ * so that many who were refused together do not come back together. */
+leat_time lt_curl_pause(unsigned attempts);
+
 /** What a result other than CURLE_OK means, in words. */
 const char *lt_curl_why(const struct lt_curl *curl, CURLcode result);
 

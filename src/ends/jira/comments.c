@@ -2,6 +2,7 @@
 #include "ends/jira/comments.h"
 #include "base/error.h"
 #include "base/json-walk.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@ enum { PAGE = 100, LONGEST_KEY = 255 };
 
 static uint64_t number(struct leat_bytes json, const char *path) {
     uint64_t value;
-    return lt_jira_number(json, path, &value) ? value : 0;
+    return lt_number_json(lt_json_part(json, path), &value) ? value : 0;
 }
 
 /* Append the elements of the list; returns how many. */

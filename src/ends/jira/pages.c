@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static size_t count_issues(struct leat_bytes issues) {
 /* Server: where the next page begins, and whether there is one. */
 static int follow_number(struct lt_jira_pages *pages, struct leat_bytes page, size_t count, struct leat_error *error) {
     uint64_t total;
-    if (!lt_jira_number(page, ".total", &total))
+    if (!lt_number_json(lt_json_part(page, ".total"), &total))
         return broken(pages, error, "the answer has no total; is it Jira Cloud? (--edition)");
     uint64_t gone = pages->total > total ? pages->total - total : 0;
     uint64_t again = gone < pages->next ? gone : pages->next;

@@ -2,16 +2,14 @@
 #include "ends/jira/server.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/json-walk.h"
-#include "base/number.h"
 #include "base/utf8.h"
 #include "ends/secret.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { LARGEST_ANSWER = 256 << 20, MOST_DOUBLINGS = 5, LONGEST_MESSAGE = 200 };
+enum { LARGEST_ANSWER = 256 << 20, LONGEST_MESSAGE = 200 };
 
 /* ----------------------------------------------------------------- opening */
 
@@ -241,16 +239,6 @@ static int check_answer(const struct lt_jira_server *server, const char *path, s
                      (int)strcspn(path, "?"), path, code == -EINVAL ? "it is something else" : reason.text);
 }
 
-bool lt_jira_number(struct leat_bytes json, const char *path, uint64_t *value) {
-    struct leat_bytes found;
-    char text[24];
-    if (lt_json_inside(json, path, &found) != 0 || found.size >= sizeof text)
-        return false;
-    memcpy(text, found.data, found.size);
-    text[found.size] = '\0';
-    return lt_number_whole(text, 1000, value);
-}
-
 /* ------------------------------------------------------------------ asking */
 
 /* One attempt. `*again`: another one may do better, after `*wished` seconds if the server said so (else 0). */
@@ -273,13 +261,6 @@ static int attempt(struct lt_jira_server *server, const char *path, bool *again,
     return status == 200 ? check_answer(server, path, error) : judge_status(server, path, status, again, error);
 }
 
-/* 1, 2, 4 … 32 seconds, each somewhere between its half and its whole, so that many who were refused do not come back
- * at once. */
-static leat_time pause_after(unsigned attempts) {
-    leat_time longest = LEAT_SECOND << (attempts < MOST_DOUBLINGS ? attempts : MOST_DOUBLINGS);
-    return longest / 2 + (leat_time)(lt_hash_mix((uint64_t)lt_now()) % (uint64_t)(longest / 2));
-}
-
 static int ask_until_answered(struct lt_jira_server *server, const char *path, struct leat_error *error) {
     leat_time give_up = 0;
     for (unsigned attempts = 0;; attempts++) {
@@ -290,7 +271,7 @@ static int ask_until_answered(struct lt_jira_server *server, const char *path, s
             return code;
         if (!give_up)
             give_up = lt_after(server->settings.patience);
-        leat_time pause = wished > 0 && wished < INT32_MAX ? wished * LEAT_SECOND : pause_after(attempts);
+        leat_time pause = wished > 0 && wished < INT32_MAX ? wished * LEAT_SECOND : lt_curl_pause(attempts);
         if (lt_after(pause) > give_up) {
             size_t length = strlen(error->text);
             snprintf(error->text + length, sizeof error->text - length, "; --patience is over after %u attempt%s",

@@ -50,7 +50,4 @@ void lt_jira_close(struct lt_jira_server *server);
  */
 int lt_jira_ask(struct lt_jira_server *server, const char *path, const struct lt_text *body, struct leat_error *error);
 
-/** A whole number in an answer (valid JSON). False: there is none. */
-bool lt_jira_number(struct leat_bytes json, const char *path, uint64_t *value);
-
 #endif

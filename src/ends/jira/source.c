@@ -65,10 +65,10 @@ struct source {
     struct lt_text fields;
     struct lt_jira_pages pages;
     struct lt_text complete;         /* an issue that had to be put together */
-    leat_time began;                 /* the present round */
+    leat_time began, due;            /* the present round, by a clock that does not sleep; the next one */
     struct lt_jira_seen before, now; /* the last round's issues; the present one's */
     uint64_t position;
-    _Atomic uint64_t rounds, again; /* issues that were found again */
+    _Atomic uint64_t total, rounds, again; /* again: issues that were dropped because they had come before */
 };
 
 /* ------------------------------------------------------------------- opening */
@@ -112,12 +112,14 @@ static int check(const struct settings *settings, const char *target, struct lea
 }
 
 static int begin_round(struct source *source, struct leat_error *error) {
-    leat_time now = lt_now(), back = now - source->began + source->settings.overlap;
+    leat_time now = lt_since_boot(), back = now - source->began + source->settings.overlap;
     bool first = source->began == 0;
+    source->due = lt_after(source->settings.every);
     int code = lt_jira_pages_begin(&source->pages, &source->query,
                                    first ? 0 : (uint64_t)(back / (60 * LEAT_SECOND)) + 1, error);
     if (code == 0) {
         source->began = now;
+        lt_store(&source->total, source->pages.total, relaxed);
         lt_fetch_add(&source->rounds, 1, relaxed);
     }
     return code;
@@ -166,14 +168,9 @@ static int open_source(void **opened, const struct leat_segment *segment, struct
 
 /* ------------------------------------------------------------------- reading */
 
-static struct leat_bytes member_of(struct leat_bytes issue, const char *path) {
-    struct leat_bytes found;
-    return lt_json_inside(issue, path, &found) == 0 ? found : (struct leat_bytes){"", 0};
-}
-
 /* From the key and the time of the last change. */
 static uint64_t id_of(struct leat_bytes issue) {
-    struct leat_bytes key = member_of(issue, ".key"), updated = member_of(issue, ".fields.updated");
+    struct leat_bytes key = lt_json_part(issue, ".key"), updated = lt_json_part(issue, ".fields.updated");
     uint64_t hash = lt_hash(key.data, key.size);
     return lt_hash_mix(hash ^ lt_hash(updated.data, updated.size));
 }
@@ -255,7 +252,7 @@ static int next_page(struct source *source, struct leat_error *error) {
     lt_jira_seen_free(&source->before);
     source->before = source->now;
     source->now = (struct lt_jira_seen){0};
-    int code = leat_sleep_until(source->began + source->settings.every);
+    int code = leat_sleep_until(source->due);
     return code ? leat_fail(error, code, "%s", strerror(-code)) : begin_round(source, error);
 }
 
@@ -275,8 +272,8 @@ static int read_source(void *arg, struct leat_batch *batch, struct leat_error *e
 }
 
 static uint64_t total_source(void *arg) {
-    const struct source *source = arg;
-    return source->forever ? 0 : __atomic_load_n(&source->pages.total, __ATOMIC_RELAXED);
+    struct source *source = arg;
+    return source->forever ? 0 : lt_load(&source->total, relaxed);
 }
 
 static size_t count_source(void *arg, struct leat_counter counters[LEAT_COUNTERS]) {
@@ -291,6 +288,7 @@ static size_t count_source(void *arg, struct leat_counter counters[LEAT_COUNTERS
 const struct leat_source_type lt_jira_source = {
     .scheme = "jira",
     .syntax = "jira:JQL",
+    .server = "Jira",
     .summary = "The issues of a Jira server (Cloud, Server, Data Center) that a query finds, with all their comments.",
     .options = options,
     .settings_size = sizeof(struct settings),

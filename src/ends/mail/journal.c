@@ -133,16 +133,6 @@ static struct leat_bytes text_of(struct leat_bytes line, const char *path, char 
     return found ? text : (struct leat_bytes){NULL, 0};
 }
 
-static bool number_of(struct leat_bytes line, const char *path, uint64_t *value) {
-    struct leat_bytes json;
-    char text[24];
-    if (lt_json_inside(line, path, &json) != 0 || json.size >= sizeof text)
-        return false;
-    memcpy(text, json.data, json.size);
-    text[json.size] = '\0';
-    return lt_number_whole(text, 1000, value);
-}
-
 static bool read_keys(struct lt_journal *journal, struct leat_bytes line, struct leat_bytes message, char *room) {
     struct leat_bytes list, to = text_of(line, ".to", room), key;
     struct lt_json_member member;
@@ -168,10 +158,10 @@ static bool read_line(struct lt_journal *journal, struct leat_bytes line) {
     char *room = malloc(2 * (line.size + 1));
     struct leat_bytes message = room ? text_of(line, ".message", room + line.size + 1) : (struct leat_bytes){0};
     bool read = message.data != NULL;
-    if (read && number_of(line, ".sent", &when))
+    if (read && lt_number_json(lt_json_part(line, ".sent"), &when))
         note_sent(journal, message, when);
     else if (read)
-        read = number_of(line, ".sending", &when) && read_keys(journal, line, message, room);
+        read = lt_number_json(lt_json_part(line, ".sending"), &when) && read_keys(journal, line, message, room);
     free(room);
     return read;
 }

@@ -82,7 +82,7 @@ struct sink {
     struct lt_mail_digest *digests;
     size_t digest_count;
     struct leat_batch *held[HOLDS];
-    size_t held_count, held_bytes, number;
+    size_t held_count, held_bytes, most_held, number;
     leat_time due; /* --forever: of what is held */
     bool forever, closing, running;
     struct leat_error broken; /* code 0: it is not */
@@ -454,7 +454,7 @@ static int write_sink(void *arg, struct leat_batch **batches, size_t count, stru
     }
     for (size_t b = 0; b < count && code == 0; b++) {
         take_batch(sink, batches[b]);
-        if (sink->held_count >= HOLDS || sink->held_bytes >= LEAT_HELD_BYTES)
+        if (sink->held_count >= HOLDS || sink->held_bytes >= sink->most_held)
             code = send_all(sink, false, error);
     }
     leat_cond_signal(&sink->changed);
@@ -560,6 +560,7 @@ static int open_sink(void **opened, const struct leat_segment *segment, struct l
         return leat_fail(error, -ENOMEM, "out of memory");
     sink->settings = *(const struct settings *)segment->settings;
     sink->forever = segment->forever;
+    sink->most_held = segment->most_held;
     sink->journal.fd = -1;
     sink->smtp.curl.epoll = -1;
     int code = open_all(sink, segment, error);
@@ -584,6 +585,7 @@ static size_t count_sink(void *arg, struct leat_counter counters[LEAT_COUNTERS])
 const struct leat_sink_type lt_mailto_sink = {
     .scheme = "mailto",
     .syntax = "mailto:ADDRESS[,…][?subject=TEXT&cc=…&bcc=…&body=TEXT]",
+    .server = "the mail server",
     .summary = "One mail about all items for each recipient; confirmed when the server has accepted it.",
     .options = options,
     .settings_size = sizeof(struct settings),

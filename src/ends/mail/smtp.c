@@ -2,14 +2,12 @@
 #include "ends/mail/smtp.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "ends/secret.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_DOUBLINGS = 5 };
 #define LONGEST_CONNECT (30 * LEAT_SECOND)
 
 /* ----------------------------------------------------------------- opening */
@@ -173,12 +171,6 @@ static int attempt(struct lt_smtp *smtp, struct leat_bytes mail, bool *again, st
     return fail(smtp, -EIO, result, error);
 }
 
-/* 1, 2, 4 … 32 seconds, each somewhere between its half and its whole. */
-static leat_time pause_after(unsigned attempts) {
-    leat_time longest = LEAT_SECOND << (attempts < MOST_DOUBLINGS ? attempts : MOST_DOUBLINGS);
-    return longest / 2 + (leat_time)(lt_hash_mix((uint64_t)lt_now()) % (uint64_t)(longest / 2));
-}
-
 int lt_smtp_send(struct lt_smtp *smtp, struct leat_bytes sender, const struct curl_slist *recipients,
                  struct leat_bytes mail, struct leat_error *error) {
     char from[260];
@@ -191,7 +183,7 @@ int lt_smtp_send(struct lt_smtp *smtp, struct leat_bytes sender, const struct cu
     for (unsigned attempts = 0;; attempts++) {
         bool again;
         int code = attempt(smtp, mail, &again, error);
-        leat_time pause = pause_after(attempts);
+        leat_time pause = lt_curl_pause(attempts);
         if (code == 0 || !again || lt_after(pause) > give_up)
             return code;
         lt_fetch_add(&smtp->retries, 1, relaxed);

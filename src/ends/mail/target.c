@@ -2,34 +2,12 @@
 #include "ends/mail/target.h"
 #include "ends/mail/address.h"
 #include "ends/mail/template.h"
+#include "ends/query.h"
 #include "base/error.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
-
-static int hex(char c) {
-    const char *digits = "0123456789abcdef", *found = c > ' ' ? strchr(digits, c | 0x20) : NULL;
-    return found ? (int)(found - digits) : -1;
-}
-
-/* In place. False: a percent sign without two digits, or a NUL. */
-static bool decode(char *text) {
-    char *out = text;
-    for (; *text; text++) {
-        if (*text != '%') {
-            *out++ = *text;
-            continue;
-        }
-        int high = hex(text[1]), low = high < 0 ? -1 : hex(text[2]);
-        if (low < 0 || high * 16 + low == 0)
-            return false;
-        *out++ = (char)(high * 16 + low);
-        text += 2;
-    }
-    *out = '\0';
-    return true;
-}
 
 static int check_address(const char *text, struct leat_error *error) {
     if (strchr(text, '{'))
@@ -38,7 +16,7 @@ static int check_address(const char *text, struct leat_error *error) {
 }
 
 static int read_template(char *text, struct leat_error *error) {
-    if (!decode(text))
+    if (!lt_query_decode(text))
         return leat_fail(error, -EINVAL, "a percent sign needs two hexadecimal digits after it");
     return lt_template_check(text, error);
 }

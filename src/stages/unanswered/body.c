@@ -128,11 +128,6 @@ static void read_markup(struct lt_body *body, struct leat_bytes text, const stru
 
 /* --------------------------------------------------------------- document */
 
-static struct leat_bytes member_of(struct leat_bytes json, const char *path) {
-    struct leat_bytes found;
-    return lt_json_inside(json, path, &found) == 0 ? found : (struct leat_bytes){"", 0};
-}
-
 /* A JSON string's text, allocated in `*room`; anything else is empty. */
 static struct leat_bytes decode(struct leat_bytes json, char **room) {
     struct leat_bytes text;
@@ -154,7 +149,7 @@ static void put_string(struct lt_body *body, struct leat_bytes json) {
 
 static void put_mention(struct lt_body *body, struct leat_bytes node, const struct leat_list *spellings) {
     char *room;
-    struct leat_bytes id = decode(member_of(node, ".attrs.id"), &room), shown = member_of(node, ".attrs.text");
+    struct leat_bytes id = decode(lt_json_part(node, ".attrs.id"), &room), shown = lt_json_part(node, ".attrs.text");
     note_mention(body, id, spellings);
     if (shown.size > 2) {
         put_string(body, shown);
@@ -168,7 +163,7 @@ static void put_mention(struct lt_body *body, struct leat_bytes node, const stru
 /* Nodes within nodes; the JSON was checked, so they are not too deep for the stack. */
 static void read_node(struct lt_body *body, struct leat_bytes node, const struct leat_list *spellings) {
     static const char *const shown[] = {".text", ".attrs.text", ".attrs.shortName", ".attrs.url"};
-    struct leat_bytes type = member_of(node, ".type"), content = member_of(node, ".content");
+    struct leat_bytes type = lt_json_part(node, ".type"), content = lt_json_part(node, ".content");
     struct lt_json_member member;
     if (is_text(type, "mention")) {
         put_mention(body, node, spellings);
@@ -184,7 +179,7 @@ static void read_node(struct lt_body *body, struct leat_bytes node, const struct
     if (is_text(type, "hardBreak"))
         put_plain(&body->plain, " ", 1);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
-        struct leat_bytes text = member_of(node, shown[i]);
+        struct leat_bytes text = lt_json_part(node, shown[i]);
         if (text.size > 2 && *text.data == '"') {
             put_string(body, text);
             return;

@@ -32,7 +32,7 @@ static const struct leat_option options[] = {
     {"user", 'u', LEAT_OPTION_LIST, offsetof(struct settings, users), "NAME", NULL,
      "Who is to be reminded: name, key, account id or e-mail address; once for each spelling that Jira may use."},
     {"add", 'a', LEAT_OPTION_STRING, offsetof(struct settings, add), "NAME", "mention",
-     "What the added value is called: an object with who, when, what, where, and how many there are."},
+     "What the added value is called: an object with who, when, date, what, where, and count."},
     {NULL},
 };
 
@@ -51,11 +51,6 @@ struct work {
     size_t count, room;
 };
 
-static struct leat_bytes member_of(struct leat_bytes json, const char *path) {
-    struct leat_bytes found;
-    return lt_json_inside(json, path, &found) == 0 ? found : (struct leat_bytes){"", 0};
-}
-
 /* A JSON string's text, in the batch's memory if it must; anything else is empty. */
 static struct leat_bytes text_of(struct work *work, struct leat_bytes json) {
     struct leat_bytes text;
@@ -66,7 +61,7 @@ static struct leat_bytes text_of(struct work *work, struct leat_bytes json) {
 static bool is_user(struct work *work, struct leat_bytes person) {
     static const char *const spellings[] = {".name", ".key", ".accountId", ".emailAddress"};
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
-        struct leat_bytes name = text_of(work, member_of(person, spellings[i]));
+        struct leat_bytes name = text_of(work, lt_json_part(person, spellings[i]));
         if (name.size && lt_is_named(&work->settings->users, name))
             return true;
     }
@@ -99,10 +94,10 @@ static int add_comments(struct work *work, struct leat_bytes list, struct leat_e
         struct leat_bytes json = {member.value, (size_t)(member.value_end - member.value)};
         struct remark remark = {
             .index = index,
-            .author = member_of(json, ".author"),
-            .created = member_of(json, ".created"),
-            .body = member_of(json, ".body"),
-            .id = text_of(work, member_of(json, ".id")),
+            .author = lt_json_part(json, ".author"),
+            .created = lt_json_part(json, ".created"),
+            .body = lt_json_part(json, ".body"),
+            .id = text_of(work, lt_json_part(json, ".id")),
         };
         code = add_remark(work, remark, error);
     }
@@ -116,36 +111,27 @@ static int by_time(const void *left, const void *right) {
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
-static bool are_all(struct leat_bytes comments, size_t count, uint64_t *total) {
-    char text[24];
-    struct leat_bytes json = member_of(comments, ".total");
-    if (json.size == 0 || json.size >= sizeof text)
-        return true;
-    memcpy(text, json.data, json.size);
-    text[json.size] = '\0';
-    return !lt_number_whole(text, 1000, total) || *total <= count;
-}
-
 static int collect(struct work *work, struct leat_error *error) {
     struct leat_bytes fields, comments, list, description;
     uint64_t total = 0;
     int code = leat_item_field(work->batch, work->item, ".fields", &fields, error);
     if (code)
         return code;
-    comments = member_of(fields, ".comment");
-    list = member_of(comments, ".comments");
+    comments = lt_json_part(fields, ".comment");
+    list = lt_json_part(comments, ".comments");
     if (!list.size || *list.data != '[')
         return leat_fail(error, -ENOENT,
                          "it has no list .fields.comment.comments; the field comment must be asked for");
     code = add_comments(work, list, error);
-    if (code == 0 && !are_all(comments, work->count, &total))
+    bool counted = lt_number_json(lt_json_part(comments, ".total"), &total);
+    if (code == 0 && counted && total > work->count)
         return leat_fail(error, -ENODATA, "it has %llu comments and only %zu of them are here",
                          (unsigned long long)total, work->count);
-    description = member_of(fields, ".description");
+    description = lt_json_part(fields, ".description");
     if (code == 0 && description.size && *description.data != 'n') {
         struct remark remark = {
-            .author = member_of(fields, ".reporter"),
-            .created = member_of(fields, ".created"),
+            .author = lt_json_part(fields, ".reporter"),
+            .created = lt_json_part(fields, ".created"),
             .body = description,
         };
         code = add_remark(work, remark, error);
@@ -182,11 +168,22 @@ static struct leat_bytes excerpt(const struct lt_body *body, bool *cut_before, b
 static struct leat_bytes name_of(struct work *work, struct leat_bytes person) {
     static const char *const names[] = {".displayName", ".name", ".emailAddress", ".accountId", ".key"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct leat_bytes name = text_of(work, member_of(person, names[i]));
+        struct leat_bytes name = text_of(work, lt_json_part(person, names[i]));
         if (name.size)
             return name;
     }
     return lt_string("somebody");
+}
+
+/* "2024-02-29 12:00" of "2024-02-29T12:00:00.000+0100": for people. It was read as a time, so it has that much. */
+static struct leat_bytes date_of(struct work *work, struct leat_bytes created) {
+    struct leat_bytes text = text_of(work, created);
+    char *date = leat_batch_alloc(work->batch, text.size + 1);
+    if (!date || text.size < 16)
+        return text;
+    memcpy(date, text.data, text.size);
+    date[10] = ' ';
+    return (struct leat_bytes){date, 16};
 }
 
 static int add_value(struct work *work, const struct remark *remark, const struct lt_body *body, size_t count) {
@@ -200,6 +197,8 @@ static int add_value(struct work *work, const struct remark *remark, const struc
     lt_text_put_json(&json, name_of(work, remark->author));
     lt_text_put(&json, ",\"when\":");
     lt_text_put_bytes(&json, remark->created);
+    lt_text_put(&json, ",\"date\":");
+    lt_text_put_json(&json, date_of(work, remark->created));
     lt_text_put(&json, ",\"what\":");
     lt_text_put_json(&json, lt_text_bytes(&what));
     lt_text_put(&json, ",\"where\":");
