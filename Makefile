@@ -7,7 +7,7 @@
 #   make asan tsan  the tests under AddressSanitizer + UBSan; those of runtime and engine under ThreadSanitizer
 #   make hostile    the runtime's tests and the examples in a build where what is rare happens all the time
 #   make fuzz       look for inputs that break what reads them, for TIME=60 seconds; FUZZ="name …" chooses (needs clang)
-#   make prove      everything that looks harder than check does, for up to two hours; PARTS="name …" chooses (tests/prove)
+#   make prove      everything that looks harder than check does, for some hours; PARTS="name …" chooses (tests/prove)
 #   make bench      leat next to Go and pthreads
 #   make install    DESTDIR= and prefix= as usual
 #   make format     clang-format over all C

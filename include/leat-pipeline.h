@@ -168,9 +168,12 @@ enum leat_option_type {
     LEAT_OPTION_SIZE,     /**< uint64_t bytes; suffixes k/K, M, G by 1024 */
     LEAT_OPTION_DURATION, /**< leat_time; suffixes ns us ms s m h; plain: seconds */
     LEAT_OPTION_RATE,     /**< double a second; "100", "100/s", "6k/m", "10/h" */
-    LEAT_OPTION_WORKERS,  /**< uint64_t; "8", "50%" of the processors, "auto": 0 */
+    LEAT_OPTION_WORKERS,  /**< uint64_t; "8", "50%" of the processors, "auto": LEAT_WORKERS_AUTO */
     LEAT_OPTION_LIST,     /**< struct leat_list; may be given again and again */
 };
+
+/** The run finds out how many workers are best. */
+#define LEAT_WORKERS_AUTO UINT32_MAX
 
 struct leat_list {
     const char **items;

@@ -17,7 +17,8 @@
 
 const struct leat_option lt_front_options[] = {
     {"workers", 'j', LEAT_OPTION_WORKERS, RUN(workers), "N|N%|auto", NULL,
-     "Workers: so many, per cent of the processors, or (auto, also without the option) as many as there are "
+     "Workers: so many, or per cent of the processors; auto finds out how many are best. By default as many as there "
+     "are "
      "processors."},
     {"keep-order", 'k', LEAT_OPTION_FLAG, RUN(keep_order), NULL, NULL, "Deliver in the order of the input."},
     {"forever", 0, LEAT_OPTION_FLAG, RUN(forever), NULL, NULL,

@@ -223,7 +223,9 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
     }
     plan->from.forever = plan->to.forever = front->run.forever;
     plan->to.most_held = front->run.memory ? front->run.memory / 2 : LEAT_HELD_BYTES;
-    plan->from.workers = front->run.workers < UINT_MAX ? (unsigned)front->run.workers : UINT_MAX;
+    plan->from.workers = front->run.workers == LEAT_WORKERS_AUTO ? 0
+                         : front->run.workers < UINT_MAX         ? (unsigned)front->run.workers
+                                                                 : UINT_MAX;
     if (front->run.dead) {
         struct lt_part part;
         if (lt_part_sink(memory, &part, front->run.dead, error)) {

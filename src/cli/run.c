@@ -12,6 +12,7 @@
 #include "cli/beside.h"
 #include "cli/part.h"
 #include "cli/progress.h"
+#include "cli/tune.h"
 #include "cli/watch.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ struct run {
     struct lt_watch watch;
     struct lt_report report;
     const struct lt_run_extra *extra;
+    struct lt_tune *tune; /* of -j auto; NULL: none */
 };
 
 /* Did the reader of our standard output go away? Then we go as quietly as others do. */
@@ -76,6 +78,10 @@ static void print_end(const struct run *run, const struct lt_verdict *verdict, i
     if (run->report.last.skipped)
         fprintf(stderr, "leat: %" PRIu64 " of those filtered were done before (--resume %s)\n",
                 run->report.last.skipped, front->run.resume);
+    if (run->tune) {
+        lt_tune_text(run->tune, &run->report.last, text, sizeof text);
+        fprintf(stderr, "leat: -j auto: %s\n", text);
+    }
     if (verdict->kind != LT_LIMIT_NONE)
         fprintf(stderr, "leat: bottleneck: %s\n", verdict->text);
     else if (run->report.last.counts.in)
@@ -131,11 +137,24 @@ static void leave(void *argument, const struct lt_report *report) {
     _exit(LT_EXIT_LATE);
 }
 
+static bool is_automatic(const struct lt_plan *plan) {
+    bool automatic = plan->options.workers == LEAT_WORKERS_AUTO;
+    for (size_t s = 0; s < plan->stage_count; s++)
+        automatic |= plan->stages[s].segment.workers == LEAT_WORKERS_AUTO;
+    return automatic && plan->stage_count;
+}
+
 /* Whoever may set the number of workers may want more than there are. */
-static uint64_t workers_room(void) {
+static void make_room(struct run *run) {
     enum { LEAST = 64, FOR_EACH_PROCESSOR = 8 };
+    struct lt_command *command = run->command;
     uint64_t room = (uint64_t)lt_processors() * FOR_EACH_PROCESSOR;
-    return room < LEAST ? LEAST : room;
+    if (command->front.control)
+        command->plan.options.workers_room = room < LEAST ? LEAST : room;
+    if (!is_automatic(&command->plan))
+        return;
+    run->tune = lt_memory_take(&command->memory, sizeof *run->tune);
+    command->plan.options.workers_room = room < LT_TUNE_ROOM ? LT_TUNE_ROOM : room;
 }
 
 /* As far as the first stage that acts, to standard output, and nothing is written anywhere else. */
@@ -172,8 +191,8 @@ int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     struct run *run = lt_memory_take(&command->memory, sizeof *run);
     run->command = command;
     run->extra = extra;
-    if (command->front.control)
-        command->plan.options.workers_room = workers_room();
+    make_room(run);
+    run->watch.tune = run->tune;
     run->pipeline = lt_pipeline_new(&command->plan, &error);
     if (!run->pipeline) {
         fprintf(stderr, "leat: %s\n", error.text);

@@ -148,7 +148,7 @@ static bool parse_rate(const char *text, double *value) {
 /* "8", "50%" of the processors but at least one, "auto" */
 static bool parse_workers(const char *text, uint64_t *value) {
     if (strcmp(text, "auto") == 0) {
-        *value = 0;
+        *value = LEAT_WORKERS_AUTO;
         return true;
     }
     long double number;
@@ -276,8 +276,11 @@ const char *lt_value_text(struct lt_memory *memory, const struct leat_option *op
         return *(const bool *)place ? "true" : "false";
     case LEAT_OPTION_STRING:
         return *(const char *const *)place;
-    case LEAT_OPTION_COUNT:
     case LEAT_OPTION_WORKERS:
+        if (*(const uint64_t *)place == LEAT_WORKERS_AUTO)
+            return "auto";
+        return lt_memory_print(memory, "%llu", (unsigned long long)*(const uint64_t *)place);
+    case LEAT_OPTION_COUNT:
         return lt_memory_print(memory, "%llu", (unsigned long long)*(const uint64_t *)place);
     case LEAT_OPTION_SIZE:
         return size_text(memory, *(const uint64_t *)place);

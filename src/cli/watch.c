@@ -6,6 +6,7 @@
 #include "cli/progress.h"
 #include "cli/stats.h"
 #include "cli/status/status.h"
+#include "cli/tune.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -102,6 +103,8 @@ static void print_json(struct lt_watch *watch) {
 /* Rates are taken over one to two seconds: long enough to be steady, short enough to be news. */
 static void look(struct lt_watch *watch) {
     lt_pipeline_snapshot(watch->pipeline, &watch->now);
+    if (watch->tune)
+        lt_tune_look(watch->tune, watch->pipeline, &watch->now);
     if (watch->progress)
         show_line(watch);
     if (watch->now.elapsed - watch->before[1].elapsed < LEAT_SECOND)
@@ -172,7 +175,7 @@ void lt_watch_block(sigset_t *set) {
 
 static void *work(void *argument) {
     struct lt_watch *watch = argument;
-    bool frames = watch->progress || watch->front->stats || watch->front->stats_json || watch->status;
+    bool frames = watch->progress || watch->front->stats || watch->front->stats_json || watch->status || watch->tune;
     for (;;) {
         struct pollfd wait[] = {{.fd = watch->end, .events = POLLIN}, {.fd = watch->signals, .events = POLLIN}};
         int ready = poll(wait, 2, frames ? FRAME_MILLISECONDS : -1);
@@ -223,6 +226,7 @@ int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_
         .front = front,
         .extra = extra,
         .pipeline = pipeline,
+        .tune = watch->tune,
         .progress = wants_progress(front),
         .plain = !isatty(STDERR_FILENO) || !term || strcmp(term, "dumb") == 0,
     };

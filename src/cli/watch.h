@@ -21,6 +21,7 @@ struct lt_watch {
     const struct lt_front *front;
     const struct lt_run_extra *extra;
     struct lt_pipeline *pipeline;
+    struct lt_tune *tune;     /* of -j auto; NULL: none */
     struct lt_status *status; /* of --http; NULL: none */
     pthread_t thread;
     int signals, end; /* file descriptors: signalfd, eventfd */

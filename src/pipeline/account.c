@@ -213,6 +213,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     for (size_t g = 0; g < pipeline->group_count; g++) {
         snapshot->stages[g + 1].name = pipeline->groups[g].name;
         snapshot->stages[g + 1].workers = lt_load(&pipeline->groups[g].admitted, relaxed);
+        snapshot->stages[g + 1].automatic = pipeline->groups[g].automatic;
         snapshot->stages[g + 1].most_workers = pipeline->groups[g].workers;
     }
     leat_time started = lt_load(&pipeline->started, acquire), ended = lt_load(&pipeline->ended, acquire);

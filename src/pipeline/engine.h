@@ -131,6 +131,7 @@ struct lt_group {
     char *name;
     size_t first, count;       /* stages of the plan */
     size_t index;              /* among the groups; its column is one more */
+    bool automatic;            /* how many workers is found out */
     unsigned workers;          /* there can be */
     _Atomic unsigned started;  /* of them: members[0 … started - 1] exist */
     _Atomic unsigned admitted; /* those with a lower index work, the others stand by (steer.c) */
@@ -163,7 +164,7 @@ enum lt_halted { LT_NOT_HALTED, LT_HALTED_SOON, LT_HALTED_NOW };
 /** What earlier runs have done, and what this one has. */
 struct lt_resume {
     int fd; /* -1: there is none */
-    struct done *table;
+    struct lt_done *table;
     size_t room, used;
     char *records; /* in the making */
     _Atomic uint64_t skipped;

@@ -227,6 +227,15 @@ static void render(struct leat_batch *batch) {
             leat_item_render(batch, &batch->items[i], &out, &reason);
 }
 
+/** What commands wrote is held like what was read: the source waits for it, too. */
+static void account(struct lt_pipeline *pipeline, struct leat_batch *batch) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        bytes += batch->items[i].body.size + batch->items[i].origin.size;
+    lt_fetch_add(&pipeline->tally.bytes_held, (uint64_t)bytes - batch->bytes, relaxed);
+    batch->bytes = bytes;
+}
+
 /** For --halt: what is live now has succeeded. */
 static void count_passed(struct lt_pipeline *pipeline, const struct leat_batch *batch) {
     size_t passed = 0, filtered = 0;
@@ -250,6 +259,8 @@ static void process(struct lt_worker *worker, struct leat_batch *batch) {
         }
         int code = stage->type->process(pipeline->stages[group->first + s], worker->states[s], batch, &error);
         size_t live = lt_stamp(pipeline, batch, stage->segment.name);
+        if (stage->type->acts)
+            account(pipeline, batch);
         if (code < 0) {
             if (code != -ECANCELED || !lt_is_called_off(pipeline))
                 break_stage(pipeline, group, stage->segment.spelling, &error);

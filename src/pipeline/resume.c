@@ -34,7 +34,7 @@ static const char heading[] = "leat resume 1\n";
 
 enum { HEADING = sizeof heading - 1, RECORD = 17, FIRST_ROOM = 1024 };
 
-struct done {
+struct lt_done {
     uint64_t key;
     uint64_t count; /* 0: the place is free */
 };
@@ -46,7 +46,7 @@ static uint64_t key_of(const struct leat_item *item) {
 
 /* ------------------------------------------------------------------ table */
 
-static struct done *place_of(const struct lt_resume *resume, uint64_t key) {
+static struct lt_done *place_of(const struct lt_resume *resume, uint64_t key) {
     for (size_t at = key & (resume->room - 1);; at = (at + 1) & (resume->room - 1))
         if (!resume->table[at].count || resume->table[at].key == key)
             return &resume->table[at];
@@ -69,7 +69,7 @@ static int grow(struct lt_resume *resume) {
 static int learn(struct lt_resume *resume, uint64_t key) {
     if (resume->used * 2 >= resume->room && grow(resume))
         return -ENOMEM;
-    struct done *place = place_of(resume, key);
+    struct lt_done *place = place_of(resume, key);
     resume->used += place->count == 0;
     place->key = key;
     place->count++;
@@ -81,7 +81,7 @@ void lt_resume_skip(struct lt_resume *resume, struct leat_batch *batch) {
         return;
     for (size_t i = 0; i < batch->count; i++) {
         struct leat_item *item = &batch->items[i];
-        struct done *place = item->fate == LEAT_LIVE ? place_of(resume, key_of(item)) : NULL;
+        struct lt_done *place = item->fate == LEAT_LIVE ? place_of(resume, key_of(item)) : NULL;
         if (!place || place->count < 2)
             continue;
         place->count--;
@@ -122,7 +122,7 @@ static int write_whole(int fd, const char *data, size_t size) {
 /* A new file, or one whose first line was cut off, gets its heading. 1: there is something to read behind it. */
 static int check_heading(int fd, const char *path, struct leat_error *error) {
     char start[HEADING];
-    ssize_t count = pread(fd, start, HEADING, 0);
+    ssize_t count = TEMP_FAILURE_RETRY(pread(fd, start, HEADING, 0));
     if (count < 0)
         return complain(error, -errno, path);
     if (memcmp(start, heading, (size_t)count) != 0)
@@ -137,7 +137,7 @@ static int check_heading(int fd, const char *path, struct leat_error *error) {
 static int end_torn_line(int fd, const char *path, struct leat_error *error) {
     struct stat status;
     char last = '\n';
-    if (fstat(fd, &status) < 0 || pread(fd, &last, 1, status.st_size - 1) < 0)
+    if (fstat(fd, &status) < 0 || TEMP_FAILURE_RETRY(pread(fd, &last, 1, status.st_size - 1)) < 0)
         return complain(error, -errno, path);
     int code = last == '\n' ? 0 : write_whole(fd, "\n", 1);
     return code ? complain(error, code, path) : 0;

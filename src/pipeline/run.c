@@ -22,9 +22,13 @@ static unsigned workers_of(const struct lt_pipeline *pipeline, const struct leat
     uint64_t workers = pipeline->plan->options.workers;
     if (segment->workers)
         workers = segment->workers;
-    if (workers == 0)
+    if (workers == 0 || workers == LEAT_WORKERS_AUTO)
         workers = pipeline->processors;
     return workers < MOST_WORKERS ? (unsigned)workers : MOST_WORKERS;
+}
+
+static bool is_automatic(const struct lt_plan *plan, const struct leat_segment *segment) {
+    return (segment->workers ? segment->workers : plan->options.workers) == LEAT_WORKERS_AUTO;
 }
 
 static bool starts_group(const struct lt_plan *plan, size_t stage) {
@@ -64,6 +68,7 @@ static bool make_group(struct lt_pipeline *pipeline, struct lt_group *group) {
     group->pipeline = pipeline;
     group->workers = workers_of(pipeline, &plan->stages[group->first].segment);
     group->name = join_names(plan, group->first, group->count);
+    group->automatic = is_automatic(plan, &plan->stages[group->first].segment);
     lt_store(&group->admitted, group->workers, relaxed);
     if (group->workers < plan->options.workers_room)
         group->workers = (unsigned)plan->options.workers_room;

@@ -23,6 +23,7 @@ enum { LT_MAX_STAGES = 64 };
 struct lt_stage_snapshot {
     const char *name;               /**< "queue:in.q", "match", "match+where", …; lives as long as the pipeline */
     unsigned workers, most_workers; /**< that work; that there is room for */
+    bool automatic;                 /**< -j auto */
     uint64_t items;
     leat_time time[LEAT_STATES]; /**< summed over its workers, the current state included */
     leat_time cpu; /**< its part of the process's processor time, by busy time; the sum over all is exact */

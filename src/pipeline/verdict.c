@@ -319,11 +319,22 @@ static bool limited_by_input(const struct view *view, struct lt_verdict *verdict
     return true;
 }
 
+/** All that is on its way may be with the sink: then those in between have no input either. */
+static bool all_is_with_the_sink(const struct view *view, double working) {
+    if (working < SATURATED || view->parts[0].share[LEAT_WAITS_OUTPUT] < SATURATED)
+        return false;
+    for (size_t s = 1; s + 1 < view->count; s++)
+        if (view->parts[s].share[LEAT_WAITS_INPUT] + view->parts[s].share[LEAT_WAITS_OUTPUT] < SATURATED)
+            return false;
+    return true;
+}
+
 static bool limited_by_output(const struct view *view, struct lt_verdict *verdict) {
     size_t last = view->count - 1;
     const struct part *sink = &view->parts[last];
     double working = sink->share[LEAT_BUSY] + sink->share[LEAT_WAITS_OUTSIDE];
-    if (working <= MOSTLY || !everybody(view, LEAT_WAITS_OUTPUT, 0, last))
+    bool backed_up = working > MOSTLY && everybody(view, LEAT_WAITS_OUTPUT, 0, last);
+    if (!backed_up && !all_is_with_the_sink(view, working))
         return false;
     verdict->kind = LT_LIMIT_OUTPUT;
     verdict->stage = verdict->next = last;

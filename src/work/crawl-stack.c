@@ -51,7 +51,7 @@ struct lt_branch *lt_branch_new(struct lt_crawl_worker *worker, const void *data
 }
 
 void lt_branch_free(struct lt_crawl_worker *worker, struct lt_branch *branch) {
-    if (branch->room > LARGEST_SPARE || worker->spare_count >= MOST_SPARE) {
+    if (branch->room > LARGEST_SPARE || worker->spare_count + 1 > MOST_SPARE) {
         free(branch);
         return;
     }

@@ -221,6 +221,21 @@ static void an_empty_source(void **state) {
     assert_string_equal(verdict.text, "the source: amqp:in has nothing 90 % of the time");
 }
 
+/* So little is on its way that all of it is with the sink: the stage has nothing to wait with. */
+static void the_sink_has_it_all(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){1, 0, 99, 0, 0}, 0.1);
+    column(&snapshot, "match", 2, (int[]){1, 71, 28, 0, 0}, 0.1);
+    column(&snapshot, "out", 1, (int[]){98, 2, 0, 0, 0}, 0.1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_OUTPUT);
+    assert_int_equal(verdict.stage, 2);
+    assert_true(verdict.gain == 1);
+}
+
 static void nobody(void **state) {
     struct lt_snapshot snapshot;
     struct lt_verdict verdict;
@@ -266,17 +281,10 @@ static void a_window(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processors),
-        cmocka_unit_test(processors_of_others),
-        cmocka_unit_test(a_rate),
-        cmocka_unit_test(a_stage),
-        cmocka_unit_test(the_slower_of_two),
-        cmocka_unit_test(the_source),
-        cmocka_unit_test(the_sink),
-        cmocka_unit_test(nobody),
-        cmocka_unit_test(a_server),
-        cmocka_unit_test(an_empty_source),
-        cmocka_unit_test(a_window),
+        cmocka_unit_test(processors), cmocka_unit_test(processors_of_others), cmocka_unit_test(a_rate),
+        cmocka_unit_test(a_stage),    cmocka_unit_test(the_slower_of_two),    cmocka_unit_test(the_source),
+        cmocka_unit_test(the_sink),   cmocka_unit_test(the_sink_has_it_all),  cmocka_unit_test(nobody),
+        cmocka_unit_test(a_server),   cmocka_unit_test(an_empty_source),      cmocka_unit_test(a_window),
     };
     return cmocka_run_group_tests_name("run-verdict", tests, NULL, NULL);
 }

@@ -131,12 +131,13 @@ def test_poison():
 def test_hanging():
     """A child that hangs is killed, also one that ignores SIGTERM, and started again"""
     data = b"".join(b"%d\n" % n for n in range(50)) + b"poison\n" + b"".join(b"%d\n" % n for n in range(50, 100))
-    run = leat("-", ":", "coproc", "-t", "1s", *child("hang"), ":", "-", "-k", "-j", "1", data=data)
-    run.check(1, "no answer within 1 s").counted(failed=1, delivered=100)
+    script = "echo $$ >>started; while read x; do case $x in p*) sleep 1000;; *) echo $x!;; esac; done"
+    run = leat("-", ":", "coproc", "-t", "3s", "sh", "-c", script, ":", "-", "-k", "-j", "1", data=data)
+    run.check(1, "no answer within 3 s").counted(failed=1, delivered=100)
     assert run.out.split() == [b"%d!" % n for n in range(100)]
     assert all(map(is_gone, started()))
     script = "trap '' TERM; while read x; do case $x in p) sleep 1000;; *) echo $x;; esac; done"
-    leat("-", ":", "coproc", "-t", "300ms", "--kill-after", "100ms", "sh", "-c", script, ":", "-", "-j", "1",
+    leat("-", ":", "coproc", "-t", "2s", "--kill-after", "100ms", "sh", "-c", script, ":", "-", "-j", "1",
          data=b"1\np\n2\n").check(1).counted(failed=1, delivered=2)
 
 

@@ -218,14 +218,14 @@ def test_retries():
 def test_timeout():
     """A command that takes too long is killed with its group, also when it ignores SIGTERM"""
     script = "trap '' TERM; sleep 300 & echo $! >child.$0; echo $$ >self.$0; wait; wait; sleep 300"
-    run = leat("-", ":", "exec", "-t", "300ms", "--kill-after", "200ms", "sh", "-c", script, ":", "-", "-j", "2",
-               data=b"1\n2\n").check(1, "timed out after 0.3 s").counted(failed=2)
+    run = leat("-", ":", "exec", "-t", "3s", "--kill-after", "200ms", "sh", "-c", script, ":", "-", "-j", "2",
+               data=b"1\n2\n").check(1, "timed out after 3 s").counted(failed=2)
     for number in "12":
         for name in ("child", "self"):
             assert is_gone(int(lines_of(f"{name}.{number}")[0])), name
     # SIGTERM comes first, and a command may end by it as it likes.
     script = "trap 'echo end >ended; exit 0' TERM; while :; do sleep 0.05; done"
-    leat("-", ":", "exec", "-t", "300ms", "--kill-after", "1m", "sh", "-c", script, ":", "-", data=b"1\n").check(1, "timed out")
+    leat("-", ":", "exec", "-t", "3s", "--kill-after", "1m", "sh", "-c", script, ":", "-", data=b"1\n").check(1, "timed out")
     assert lines_of("ended") == [b"end"]
     # One that is stopped is killed as well.
     leat("-", ":", "exec", "-t", "300ms", "--kill-after", "200ms", "sh", "-c", "kill -STOP $$", ":", "-", data=b"1\n").check(1, "timed out")
@@ -234,10 +234,10 @@ def test_timeout():
 def test_median():
     """A time-out can be a multiple of the median of what succeeded"""
     script = "test $0 = 9 && exec sleep 100; sleep 0.05"
-    run = leat("-", ":", "exec", "-t", "2000%", "sh", "-c", script, ":", "null:", "-j", "2", data=numbers(12))
+    run = leat("-", ":", "exec", "-t", "6000%", "sh", "-c", script, ":", "null:", "-j", "2", data=numbers(12))
     run.check(1, "item 9: timed out after").counted(delivered=11, failed=1)
     # The slow one first: the median comes to be while it runs.
-    run = leat("-", ":", "exec", "-t", "2000%", "sh", "-c", "test $0 = 1 && exec sleep 100; sleep 0.05", ":", "null:", "-j", "2",
+    run = leat("-", ":", "exec", "-t", "6000%", "sh", "-c", "test $0 = 1 && exec sleep 100; sleep 0.05", ":", "null:", "-j", "2",
                data=numbers(12)).check(1, "item 1: timed out after").counted(delivered=11)
     leat("-", ":", "exec", "-t", "x%", "true", ":", "null:").check(2, "--timeout")
 
@@ -286,6 +286,28 @@ def test_much_output():
     assert code == 0 and "1 delivered" in err and (memory < 20_000 or SANITIZED), (code, err, memory)
     code, err, memory = peak("-", ":", "exec", "sh", "-c", "head -c 1073741824 /dev/zero >&2", ":", "null:", "-q", data=b"1\n")
     assert code == 0 and (memory < 20_000 or SANITIZED), (code, memory)
+
+
+def test_waiting_output():
+    """Outputs that wait for a slow reader are bounded, too"""
+    read_end, write_end = os.pipe()
+    process = start("-", ":", "exec", "-s", "echo >>begun; head -c 8000000 /dev/zero # {}", ":", "-", "-j", "3", "--memory", "20M",
+                    stdin=open(write("in", numbers(60)), "rb"), stdout=write_end)
+    os.close(write_end)
+    before = -1
+    while True:  # until nothing is begun any more
+        now = len(lines_of("begun")) if os.path.exists("begun") else 0
+        if now == before and now >= 3:
+            break
+        before = now
+        time.sleep(1)
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+        memory = max(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    with os.fdopen(read_end, "rb") as reader:
+        size = sum(map(len, iter(lambda: reader.read(1 << 20), b"")))
+    end(process).check(0).counted(delivered=60)
+    assert size == 60 * 8000001, size
+    assert before <= 20 and (memory < 250_000 or SANITIZED), (before, memory)
 
 
 def test_no_program():

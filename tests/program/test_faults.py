@@ -335,7 +335,7 @@ JOBS = {
     "fill": Fill(), "match": Match(), "failures": Failures(), "empty": Empty(), "pipes": Pipes(), "tree": Tree(),
     "file": File(), "ls": Command("queue", "ls", "a.q"), "peek": Command("queue", "peek", "a.q", "--dead"),
     "show": Command("show", "p.yaml"), "check": Command("check", "p.yaml"), "help": Command("help", "match"), "library": Library(),
-    "exec": Commands("exec", "-i", "text", "-t", "1m", "cat"), "coproc": Commands("coproc", "cat"),
+    "exec": Commands("exec", "-i", "text", "-t", "1m", "cat"), "coproc": Commands("coproc", "-t", "5s", "cat"),
     "requeue": Change(("requeue",), (1, len(BAD)), (1 + len(BAD), 0)), "purge": Change(("purge", "--dead"), (1, len(BAD)), (1, 0)),
 }
 

@@ -67,7 +67,7 @@ def test_halt_percent_of_a_pipe():
 def test_halt_running():
     """soon lets the others finish, now ends them; their items go back"""
     script = ("echo {} >>begun; if [ {} = 1 ]; then until [ $(wc -l <begun) = 4 ]; do sleep 0.02; done; exit 1; fi; "
-              "trap 'exit 9' TERM; for i in $(seq 40); do sleep 0.02; done; echo {} >>ended")
+              "trap 'exit 9' TERM; for i in $(seq 150); do sleep 0.02; done; echo {} >>ended")
     for policy, ended in (("soon,fail=1", 3), ("now,fail=1", 0)):
         for program in ("parallel", "leat"):
             if program == "parallel":

@@ -290,6 +290,43 @@ static int closed_without_leat(void *arg) {
 }
 
 /* The number of a closed descriptor is used again at once: nothing of its former life reaches the new one. */
+/* The kernel reports a file under the number that it was registered by as long as a duplicate of it lives. */
+static int event_of_a_file_that_is_gone(void *arg) {
+    (void)arg;
+    if (THREAD_SANITIZER)
+        return 0; /* as above */
+    for (size_t i = 0; i < scaled(30); i++) {
+        int fds[2], next[2];
+        if (!make_pair(fds))
+            return 0;
+        int keeps_file = dup(fds[0]);
+        struct peer before = {fds[0], 0, 0}, after = {fds[0], 0, 0};
+        struct leat_scope *scope = leat_scope_open(NULL);
+        leat_go(scope, wait_readable, &before);
+        while (leat_wait_fd_until(fds[0], LEAT_READABLE, leat_after(LEAT_MICROSECOND)) != -EBUSY)
+            leat_yield();
+        close(fds[0]);
+        make_pair(next);
+        equal(next[0], fds[0]);
+        equal(leat_wait_fd(next[0], LEAT_WRITABLE), LEAT_WRITABLE); /* that ends the wait for the old file */
+        leat_go(scope, wait_readable, &after);
+        while (leat_wait_fd_until(next[0], LEAT_READABLE, leat_after(LEAT_MICROSECOND)) != -EBUSY)
+            leat_yield();
+        equal(write(fds[1], "x", 1), 1);
+        leat_sleep(LEAT_MILLISECOND);
+        check(after.result <= 0); /* nothing yet, or it had to come again */
+        equal(write(next[1], "x", 1), 1);
+        equal(leat_scope_close(scope), 0);
+        equal(before.result, -EBADF);
+        equal(after.result, LEAT_READABLE);
+        close(keeps_file);
+        equal(leat_close_fd(fds[1]), 0);
+        equal(leat_close_fd(next[0]), 0);
+        equal(leat_close_fd(next[1]), 0);
+    }
+    return 0;
+}
+
 static int numbers_used_again(void *arg) {
     (void)arg;
     for (size_t i = 0; i < scaled(500); i++) {
@@ -401,6 +438,7 @@ static const struct test tests[] = {
     {"closing meets tasks that come to wait", closing_meets_comers},
     {"closing meets the number's next owner", closing_meets_new_owner},
     {"closed without leat: found by the number's next owner", closed_without_leat},
+    {"an event of a file that is gone does not reach the number's next owner", event_of_a_file_that_is_gone},
     {"numbers of closed descriptors are used again", numbers_used_again},
     {"files are always ready", files},
     {"readiness is seen while all workers are busy", readiness_while_busy},

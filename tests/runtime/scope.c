@@ -103,6 +103,22 @@ static int earlier_deadline(void *arg) {
     return 0;
 }
 
+/* Who has waited in time is not cut off later. */
+static int deadline_ends_with_the_wait(void *arg) {
+    (void)arg;
+    for (int i = 0; i < 5; i++) {
+        leat_time deadline = leat_after(10 * LEAT_MILLISECOND);
+        struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.deadline = deadline});
+        int waited = leat_scope_wait(scope);
+        if (waited == 0) {
+            equal(leat_sleep_until(deadline + LEAT_MILLISECOND), 0);
+            equal(leat_cancelled(), 0);
+        }
+        equal(leat_scope_close(scope), waited);
+    }
+    return 0;
+}
+
 static int past_deadline(void *arg) {
     (void)arg;
     struct leat_scope *scope = leat_scope_open(&(struct leat_scope_options){.deadline = 1});
@@ -493,6 +509,7 @@ static const struct test tests[] = {
     {"cancelling a child leaves its parent alone", stays_below},
     {"a scope within a cancelled one starts cancelled", born_cancelled},
     {"the earlier deadline wins and is named", earlier_deadline},
+    {"a deadline ends with the wait for its scope", deadline_ends_with_the_wait},
     {"a deadline in the past", past_deadline},
     {"a function within a deadline", within},
     {"late tasks of a function within a deadline are cut off", within_cuts_off},

@@ -62,7 +62,7 @@ static char *describe(const struct lt_plan *plan) {
     fputs(plan->from.spelling, file);
     for (size_t s = 0; s < plan->stage_count; s++) {
         fprintf(file, " : %s", plan->stages[s].segment.name);
-        if (plan->stages[s].segment.workers)
+        if (plan->stages[s].segment.workers && plan->stages[s].segment.workers != LEAT_WORKERS_AUTO)
             fprintf(file, " -j %llu", (unsigned long long)plan->stages[s].segment.workers);
     }
     fprintf(file, " : %s", plan->to.spelling);

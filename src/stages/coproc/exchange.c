@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static const leat_time LAST_BREATH = LEAT_SECOND / 2;
+
 enum { PIPE = 256 * 1024, PIECE = 64 * 1024 };
 
 int lt_stream_reserve(struct lt_stream *stream, size_t more) {
@@ -99,8 +101,10 @@ static bool send_some(struct lt_partner *partner) {
             write(partner->child.input, partner->output.data + partner->sent, partner->output.size - partner->sent);
         if (count < 0 && errno == EINTR)
             continue;
-        if (count < 0)
-            break; /* full; or nobody reads, which its end will tell */
+        if (count < 0) {
+            partner->deaf = errno != EAGAIN;
+            break;
+        }
         partner->sent += (size_t)count;
     }
     return partner->sent > before;
@@ -152,6 +156,7 @@ ptrdiff_t lt_partner_exchange(struct lt_partner *partner, size_t count, lt_answe
     size_t answered = 0, begin = 0;
     leat_time last = leat_now();
     partner->sent = 0;
+    partner->deaf = false;
     if (speaks_unasked(partner)) {
         lose(partner, LT_LOST_SPEECH);
         return 0;
@@ -170,6 +175,11 @@ ptrdiff_t lt_partner_exchange(struct lt_partner *partner, size_t count, lt_answe
         }
         if (moved || came > 0)
             continue;
+        /* Who has closed an end will not answer everything; mostly it is about to end. */
+        if ((came == -EPIPE || partner->deaf) && !ended) {
+            wait_for_end(partner, leat_after(LAST_BREATH));
+            ended = true;
+        }
         if (ended || leat_now() - last >= partner->timeout) {
             lose(partner, ended ? LT_LOST_ENDED : LT_LOST_TIME);
             return (ptrdiff_t)answered;

@@ -36,6 +36,7 @@ struct lt_partner {
     uint64_t longest; /**< bytes of an answer */
 
     bool alive;
+    bool deaf; /* it reads no more */
     struct lt_child child;
     struct lt_watch watch;
     struct lt_stream output, input;

@@ -95,6 +95,8 @@ static void feed(struct lt_execution *run) {
             continue;
         if (count < 0 && errno == EAGAIN)
             return;
+        if (count < 0 && errno != EPIPE)
+            cut(run, LT_CUT_PIPE);
         if (count < 0)
             break;
         input->data += count;
@@ -122,7 +124,8 @@ static void take_output(struct lt_execution *run) {
         cut(run, LT_CUT_MEMORY);
         return;
     }
-    take(&run->child.output, &run->output);
+    if (take(&run->child.output, &run->output) < 0)
+        cut(run, LT_CUT_PIPE);
     if (run->output.size <= run->most_output)
         return;
     lt_child_close(&run->child.output);
@@ -196,12 +199,13 @@ int lt_execute(struct lt_execution *run, struct leat_error *error) {
     feed(run);
     lt_watch_next(&run->watch);
     code = lt_watch_child(&run->watch, &run->child, LT_CHILD_INPUT | LT_CHILD_EXIT, false);
-    if (code == 0)
+    bool watched = code == 0;
+    if (watched)
         code = attend(run);
-    if (!run->exited) {
+    if (!run->exited)
         cut(run, code == -ENOMEM || code == -ENOSPC ? LT_CUT_MEMORY : LT_CUT_STOP);
+    if (!run->exited && watched)
         leat_shield(attend, run);
-    }
     if (!run->cut)
         take_rest(run);
     if (run->cut)

@@ -25,7 +25,7 @@ struct lt_bucket {
 };
 
 /** Why a command was ended early. */
-enum lt_cut { LT_CUT_NOT, LT_CUT_TIME, LT_CUT_OUTPUT, LT_CUT_MEMORY, LT_CUT_STOP };
+enum lt_cut { LT_CUT_NOT, LT_CUT_TIME, LT_CUT_OUTPUT, LT_CUT_PIPE, LT_CUT_MEMORY, LT_CUT_STOP };
 
 struct lt_histogram;
 

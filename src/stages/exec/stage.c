@@ -328,6 +328,9 @@ static int describe(const struct exec *exec, const struct lt_execution *run, cha
     case LT_CUT_OUTPUT:
         snprintf(text, size, "wrote more than --max-output %llu bytes", (unsigned long long)exec->settings.max_output);
         return -EMSGSIZE;
+    case LT_CUT_PIPE:
+        snprintf(text, size, "its input or output was lost");
+        return -EIO;
     case LT_CUT_MEMORY:
         snprintf(text, size, "out of memory for what it wrote");
         return -ENOMEM;

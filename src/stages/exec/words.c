@@ -211,7 +211,7 @@ static int put_quoted(struct lt_filled *filled, struct leat_bytes text) {
 }
 
 static struct leat_bytes base_of(struct leat_bytes text) {
-    const char *slash = text.size ? memrchr(text.data, '/', text.size) : NULL;
+    const char *slash = text.data ? memrchr(text.data, '/', text.size) : NULL;
     size_t skip = slash ? (size_t)(slash + 1 - text.data) : 0;
     return (struct leat_bytes){text.data + skip, text.size - skip};
 }
@@ -230,7 +230,7 @@ static struct leat_bytes folder_of(struct leat_bytes text) {
 
 static struct leat_bytes stem_of(struct leat_bytes text) {
     struct leat_bytes base = base_of(text);
-    const char *dot = base.size ? memrchr(base.data, '.', base.size) : NULL;
+    const char *dot = base.data ? memrchr(base.data, '.', base.size) : NULL;
     return dot ? (struct leat_bytes){text.data, (size_t)(dot - text.data)} : text;
 }
 

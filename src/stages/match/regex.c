@@ -11,6 +11,9 @@
  * that took part only in an attempt that failed ("(ab{2})*+a" on "abbz a"), finds
  * what is no match and overlooks matches, as the interpreter and Python show.
  *
+ * So are texts that are not all UTF-8: there the JIT of 10.42 ends a match before a character that a broken byte
+ * follows ("a\S+" on "a\xE3\x96\x8F\x8C").
+ *
  * Rejected: pcre2_match() with PCRE2_ANCHORED at match time (the JIT knows that
  * option at compile time only, so that it would interpret); partial subjects
  * that end at the window's end (lookaheads, \b and $ would see another text).
@@ -62,7 +65,8 @@ static int compile_ways(struct lt_regex *regex, const struct lt_syntax *syntax, 
         regex->codes[way] = compile(pattern, unicode, (enum lt_regex_way)way, context, &code, &offset);
         if (!regex->codes[way])
             return wrong(pattern, code, offset, error);
-        regex->compiled[way] = !syntax->once_only && pcre2_jit_compile(regex->codes[way], PCRE2_JIT_COMPLETE) == 0;
+        bool interpreted = syntax->once_only || way == LT_REGEX_BROKEN;
+        regex->compiled[way] = !interpreted && pcre2_jit_compile(regex->codes[way], PCRE2_JIT_COMPLETE) == 0;
     }
     pcre2_pattern_info(regex->codes[LT_REGEX_SEARCH], PCRE2_INFO_CAPTURECOUNT, &regex->groups);
     return 0;

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Who limits a run, and what one more worker would bring: pipelines of which that is known, and then with that worker.
+
+Rates are compared, not asserted: what sleeps decides them, and where processors do, the work for a second of theirs.
+RabbitMQ as what limits is in test_amqp.py.
+"""
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+from program import leat, run_tests, start
+
+TOLERANCE = 0.15
+PAIRS = 3
+FIND = r"x=(\w+ )+\w+@\w+"
+HARD = [rf"a{i}=(?:[a-z]+\W+){{{i}}}[aeiou]+\b" for i in range(2, 8)]  # nothing in them tells where to begin
+
+
+class Measured:
+    def __init__(self, words, workers, seconds, stdin=None, reader=None):
+        """Run for some seconds, or to the end; `stdin` is what makes its input, `reader` what takes its output."""
+        feed = subprocess.Popen(stdin, stdout=subprocess.PIPE, start_new_session=True) if stdin else None
+        process = start(*words, "-j", workers, "--report", "report.json", "-q", stdin=feed.stdout if feed else subprocess.DEVNULL,
+                        stdout=subprocess.PIPE)
+        taker = subprocess.Popen(reader, stdin=process.stdout, stdout=subprocess.DEVNULL) if reader else None
+        if seconds:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGTERM)
+        process.wait(300)
+        for other in filter(None, (feed, taker)):
+            other.kill()
+            other.wait()
+            for stream in (other.stdout, other.stdin):
+                if stream:
+                    stream.close()
+        process.stdout.close()
+        process.stderr.close()
+        with open("report.json", encoding="utf-8") as file:
+            self.report = json.load(file)
+        self.items = self.report["delivered"] + self.report["filtered"]
+        self.rate = self.items / self.report["seconds"]
+        self.per_cpu = self.items / sum(part["cpu"] for part in self.report["parts"])
+
+
+def compare(words, workers, said, seconds, gain, by="rate", **more):
+    """The verdict with `workers`, and its prediction against the same with one more, in turn."""
+    pairs = [(Measured(words, workers, seconds, **more), Measured(words, workers + 1, seconds, **more)) for _ in range(PAIRS)]
+    for before, _ in pairs:
+        assert said in before.report["bottleneck"], (said, before.report)
+        assert abs(before.report["gain"] / gain - 1) <= TOLERANCE, (gain, before.report)
+    happened = statistics.median(getattr(after, by) / getattr(before, by) for before, after in pairs)
+    predicted = statistics.median(before.report["gain"] for before, _ in pairs)
+    assert abs(predicted / happened - 1) <= TOLERANCE, f"{predicted} was predicted, {happened} happened: {pairs[0][0].report}"
+    print(f"# {said}: {predicted:.2f} predicted, {happened:.2f} happened")
+
+
+def test_processors():
+    """processors that are full: they are named, also when others have a part of them, and one more worker brings nothing"""
+    compare(("gen:?count=1000000000", ":", "match", "-f", ".content", *HARD, ":", "null:"), 2, "the processors: ", 2, 1,
+            by="per_cpu")
+
+
+def test_exec():
+    """commands that wait: with four workers a fifth brings a quarter"""
+    compare(("gen:?count=100", ":", "exec", "-d", "-i", "text", "sleep", "0.1", ":", "null:"), 4, "exec: 4 workers", None, 1.25)
+
+
+def test_coproc():
+    """children that take their time for each line: with two workers a third brings half"""
+    child = "while read -r line; do sleep 0.05; echo done; done"
+    compare(("gen:?count=100", ":", "coproc", "sh", "-c", child, ":", "null:"), 2, "coproc: 2 workers", None, 1.5)
+
+
+def test_rate():
+    """a rate that the user set"""
+    compare(("gen:?count=750", ":", "rate", "500/s", ":", "null:"), 2, "the rate you set: rate", None, 1)
+
+
+def test_source():
+    """a source that gives little"""
+    compare(("-", ":", "match", "x=y", ":", "null:"), 2, "the source: everything waits for -", 1.5, 1,
+            stdin=["sh", "-c", "while echo line; do sleep 0.02; done"])
+
+
+def test_sink():
+    """a sink whose reader stalls"""
+    compare(("gen:?count=2000", ":", "match", "-f", ".content", FIND, ":", "-"), 2, "the sink: everything waits for -", None, 1,
+            reader=["sh", "-c", "while dd bs=64k count=1 2>/dev/null | grep -q .; do sleep 0.05; done"])
+
+
+def test_automatic():
+    """-j auto begins with the processors, adds where it helps, and says what it did"""
+    run = leat("gen:?count=600", ":", "exec", "-d", "-i", "text", "sleep", "0.05", ":", "where", "-j", "1", ".content", ":", "null:",
+               "-j", "auto", "--report", "r.json").check(0).counted(delivered=600)
+    with open("r.json", encoding="utf-8") as file:
+        workers = [part["workers"] for part in json.load(file)["parts"]]
+    first = int(run.err.split("-j auto: exec from ")[1].split()[0])
+    assert f"leat: -j auto: exec from {first} to {workers[1]} workers in " in run.err, run
+    assert first < workers[1] <= 256 and workers[2] == 1, workers
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests(sys.modules[__name__]))
