@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/progress.h"
 #include "base/os.h"
+#include "cli/words.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-
-/* Short, since a line has all columns side by side. */
-static const char *const state_names[LEAT_STATES] = {
-    [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
-    [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
-    [LEAT_THROTTLED] = "throttled",
-};
 
 enum { LONGEST_NAME = 16 };
 
@@ -128,7 +122,7 @@ static void add_parts(struct line *line, const struct lt_snapshot *from, const s
         enum leat_state state = main_state(i < from->stage_count ? &from->stages[i] : NULL, &to->stages[i], &share);
         bool limits = verdict.kind != LT_LIMIT_NONE && verdict.stage == i;
         add(line, "%s%s%.*s %d%% %s", i ? " : " : " | ", limits ? "*" : "", LONGEST_NAME, to->stages[i].name, share,
-            state_names[state]);
+            lt_state_words[state]);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* --report: the end of a run as one JSON object. */
-#include "base/json.h"
 #include "cli/progress.h"
+#include "cli/words.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,14 +16,8 @@ static const char *outcome_name(enum lt_outcome outcome) {
 }
 
 static void write_string(FILE *file, const char *name, const char *text) {
-    size_t size = strlen(text);
-    char *room = malloc(lt_json_encoded_room(size));
     fprintf(file, "\"%s\": ", name);
-    if (room)
-        fwrite(room, 1, lt_json_encode((struct leat_bytes){text, size}, room), file);
-    else
-        fputs("null", file);
-    free(room);
+    lt_put_json_string(file, text);
 }
 
 static double seconds(leat_time duration) {
@@ -38,17 +32,12 @@ static void write_counters(FILE *file, const struct lt_counters *counters) {
 }
 
 static void write_stage(FILE *file, const struct lt_stage_snapshot *stage, const struct lt_counters *counters) {
-    static const char *const names[LEAT_STATES] = {
-        [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
-        [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
-        [LEAT_THROTTLED] = "throttled",
-    };
     fputs("    {", file);
     write_string(file, "name", stage->name);
     fprintf(file, ", \"workers\": %u, \"items\": %" PRIu64 ", \"cpu\": %.6f, \"seconds\": {", stage->workers,
             stage->items, seconds(stage->cpu));
     for (int state = 0; state < LEAT_STATES; state++)
-        fprintf(file, "%s\"%s\": %.6f", state ? ", " : "", names[state], seconds(stage->time[state]));
+        fprintf(file, "%s\"%s\": %.6f", state ? ", " : "", lt_state_words[state], seconds(stage->time[state]));
     fputc('}', file);
     if (counters && counters->count)
         write_counters(file, counters);

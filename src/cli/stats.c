@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/stats.h"
-#include "base/json.h"
 #include "base/os.h"
 #include "cli/progress.h"
+#include "cli/words.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,16 +16,6 @@ static double rate(uint64_t from, uint64_t to, leat_time time) {
     return time > 0 ? (double)(to - from) / seconds(time) : 0;
 }
 
-static void write_string(FILE *file, const char *text) {
-    size_t size = strlen(text);
-    char *room = malloc(lt_json_encoded_room(size));
-    if (room)
-        fwrite(room, 1, lt_json_encode((struct leat_bytes){text, size}, room), file);
-    else
-        fputs("null", file);
-    free(room);
-}
-
 static void write_counters(FILE *file, const char *name, const struct lt_counters *counters) {
     fprintf(file, ",\"%s\":{", name);
     for (size_t i = 0; i < counters->count; i++)
@@ -36,11 +26,6 @@ static void write_counters(FILE *file, const char *name, const struct lt_counter
 /* Shares of the workers' time since `from`; what they did before does not count. */
 static void write_part(FILE *file, const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to,
                        leat_time window) {
-    static const char *const names[LEAT_STATES] = {
-        [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
-        [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
-        [LEAT_THROTTLED] = "throttled",
-    };
     leat_time times[LEAT_STATES], all = 0;
     for (int state = 0; state < LEAT_STATES; state++) {
         times[state] = to->time[state] - (from ? from->time[state] : 0);
@@ -49,13 +34,13 @@ static void write_part(FILE *file, const struct lt_stage_snapshot *from, const s
         all += times[state];
     }
     fputs("{\"name\":", file);
-    write_string(file, to->name);
+    lt_put_json_string(file, to->name);
     fprintf(file, ",\"workers\":%u,\"most_workers\":%u,\"items\":%" PRIu64 ",\"rate\":%.3f", to->workers,
             to->most_workers, to->items, rate(from ? from->items : 0, to->items, window));
     fprintf(file, ",\"cpu\":%.3f,\"queued\":%zu,\"queue_capacity\":%zu", seconds(to->cpu), to->queued,
             to->queue_capacity);
     for (int state = 0; state < LEAT_STATES; state++)
-        fprintf(file, ",\"%s\":%.3f", names[state], all > 0 ? (double)times[state] / (double)all : 0);
+        fprintf(file, ",\"%s\":%.3f", lt_state_words[state], all > 0 ? (double)times[state] / (double)all : 0);
     fputc('}', file);
 }
 
@@ -73,7 +58,7 @@ static void write_verdict(FILE *file, const struct lt_snapshot *from, const stru
     struct lt_verdict verdict;
     lt_verdict(from, to, lt_processors(), &verdict);
     fputs(",\"bottleneck\":", file);
-    write_string(file, verdict.text);
+    lt_put_json_string(file, verdict.text);
     fprintf(file, ",\"verdict\":{\"kind\":\"%s\",\"part\":%zu,\"capacity\":%.3f,\"gain\":%.3f,\"next\":%zu}",
             lt_limit_name(verdict.kind), verdict.stage, verdict.capacity, verdict.gain, verdict.next);
 }
@@ -89,9 +74,9 @@ void lt_stats_failures(FILE *file, const struct lt_failures *failures) {
     for (uint64_t i = first; i < failures->total; i++) {
         const struct lt_failure *failure = &failures->list[i % LT_FAILURES];
         fprintf(file, "%s{\"position\":%" PRIu64 ",\"stage\":", i > first ? "," : "", failure->position);
-        write_string(file, failure->stage);
+        lt_put_json_string(file, failure->stage);
         fputs(",\"reason\":", file);
-        write_string(file, failure->reason);
+        lt_put_json_string(file, failure->reason);
         fputc('}', file);
     }
     fputc(']', file);

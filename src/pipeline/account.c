@@ -200,7 +200,7 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     snapshot->stopping = lt_level(pipeline) != LT_RUNNING;
     add_latency(&pipeline->latency, &snapshot->latency);
     snapshot->paused = lt_load(&pipeline->paused, relaxed);
-    snapshot->rate = pipeline->rate;
+    snapshot->rate = lt_steer_rate(pipeline);
     count(&pipeline->tally, &snapshot->counts);
     snapshot->unconfirmed = count_unconfirmed(pipeline, &snapshot->counts);
     struct lt_stage_snapshot *source = &snapshot->stages[0], *sink = &snapshot->stages[pipeline->group_count + 1];

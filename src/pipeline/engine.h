@@ -223,11 +223,11 @@ struct lt_pipeline {
     _Atomic leat_time cpu_after; /* 0 while it runs */
     _Atomic leat_time delayed;   /* as far as it was known last */
 
-    /* steering; `limiter` is the source task's own */
+    /* steering; `limiter` and its rate are the source task's own, the next one and `rate` are under the mutex */
     _Atomic bool paused, limiter_changed;
     struct leat_chan *resumed;
     struct leat_limiter *limiter, *next_limiter;
-    double rate;
+    double limiter_rate, rate;
 
     /* pacing: the source task's own */
     leat_time pace_next, service;
@@ -323,6 +323,8 @@ void lt_crew_passed(struct lt_group *group);
 void lt_steer_before(struct lt_pipeline *pipeline);
 /** How many items it shall read at once, `most` without a limit. */
 uint64_t lt_steer_items(struct lt_pipeline *pipeline, uint64_t most);
+/** Items a second that were asked for; 0: no limit. Any thread. */
+double lt_steer_rate(struct lt_pipeline *pipeline);
 /** Wait until so many items may go on. */
 void lt_steer_after(struct lt_pipeline *pipeline, size_t items);
 /** Return at once, or when the worker is wanted or nothing comes any more. */

@@ -166,7 +166,6 @@ static int open_log(struct lt_resume *resume, const char *path, struct leat_erro
 
 /* Places whose count is 1 are spent: so all counts are one more than what may be passed over. */
 int lt_resume_open(struct lt_resume *resume, const char *path, struct leat_error *error) {
-    *resume = (struct lt_resume){.fd = -1};
     int code = path ? open_log(resume, path, error) : 0;
     for (size_t i = 0; i < resume->room; i++)
         resume->table[i].count += resume->table[i].count > 0;

@@ -47,11 +47,19 @@ int lt_pipeline_limit(struct lt_pipeline *pipeline, double rate) {
     return 0;
 }
 
+double lt_steer_rate(struct lt_pipeline *pipeline) {
+    pthread_mutex_lock(&pipeline->mutex);
+    double rate = pipeline->rate;
+    pthread_mutex_unlock(&pipeline->mutex);
+    return rate;
+}
+
 /** The limiter in use is the source task's own; one that was set comes into use with the next batch. */
 static void renew_limiter(struct lt_pipeline *pipeline) {
     pthread_mutex_lock(&pipeline->mutex);
     struct leat_limiter *before = pipeline->limiter;
     pipeline->limiter = pipeline->next_limiter;
+    pipeline->limiter_rate = pipeline->rate;
     pipeline->next_limiter = NULL;
     lt_store(&pipeline->limiter_changed, false, relaxed);
     pthread_mutex_unlock(&pipeline->mutex);
@@ -69,7 +77,8 @@ void lt_steer_before(struct lt_pipeline *pipeline) {
 uint64_t lt_steer_items(struct lt_pipeline *pipeline, uint64_t most) {
     if (lt_load(&pipeline->limiter_changed, acquire))
         renew_limiter(pipeline);
-    return pipeline->limiter && burst_of(pipeline->rate) < (double)most ? (uint64_t)burst_of(pipeline->rate) : most;
+    double burst = burst_of(pipeline->limiter_rate);
+    return pipeline->limiter && burst < (double)most ? (uint64_t)burst : most;
 }
 
 void lt_steer_after(struct lt_pipeline *pipeline, size_t items) {

@@ -3,6 +3,7 @@
 """leat bench: trials, table, reports, baselines, and what it refuses. What the numbers are is the machine's business;
 where a rate limits, they are known."""
 import json
+import os
 import re
 import sys
 
@@ -74,6 +75,19 @@ def test_whole_input():
     bench("p.yaml", "--sweep", "1", "--repeat", "1")
 
 
+def test_queue():
+    """a queue is read whole in each trial, and is as it was afterwards; nothing stays in the temporary folder"""
+    leat("gen:?count=2000", ":", "queue:q#jobs").check(0)
+    before = leat("queue", "ls", "q").check(0).out
+    os.mkdir("temporary")
+    leat("bench", "queue:q#jobs", ":", *MATCH, ":", "null:", "--sweep", "1,2", "--repeat", "2", "--report", "b.json",
+         env=dict(os.environ, TMPDIR=os.path.abspath("temporary"))).check(0)
+    with open("b.json", encoding="utf-8") as file:
+        trials = [trial for step in json.load(file)["steps"] for trial in step["trials"]]
+    assert all(trial["whole"] and abs(trial["rate"] * trial["seconds"] - 2000) < 1 for trial in trials), trials
+    assert leat("queue", "ls", "q").check(0).out == before and os.listdir("temporary") == []
+
+
 def test_baseline():
     """slower than a baseline beyond all noise: exit code 1 and a line; as fast or faster: 0"""
     words = ("gen:?count=1000000000", ":", "rate", "3000/s", ":", "null:", "--sweep", "1,2", "--repeat", "2", *SHORT)
@@ -97,7 +111,7 @@ def test_baseline():
 def test_refusals():
     """inputs that are gone once they were read, and what cannot be: a clear line, nothing is run"""
     sink = (":", "null:")
-    for words, said in ((("queue:q", *sink), "each item once"), (("-", *sink), "standard input has it once"),
+    for words, said in ((("-", *sink), "standard input has it once"),
                         (("gen:", *sink, "--forever"), "--forever"),
                         (("gen:", *sink, "--sweep", "1,x"), "--sweep"), (("gen:", *sink, "--sweep", ""), "--sweep"),
                         (("gen:", *sink, "--sweep", "0"), "--sweep"), (("gen:", *sink, "--sweep", "1,,2"), "--sweep"),

@@ -4,8 +4,8 @@
  * that a machine that grows slower hits all of them alike; then, for every stage
  * with a number of workers of its own, that number and twice that number.
  *
- * Every trial reads the input again from its beginning. So the input must be one
- * that is the same each time: what a queue or a broker gives is gone when it was
+ * Every trial reads the input again from its beginning. Of a queue file each takes a
+ * copy, in a folder of its own under $TMPDIR; what a broker gives is gone when it was
  * taken, and is captured into a file before.
  */
 #include "cli/bench/bench.h"
@@ -16,6 +16,7 @@
 #include "cli/run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ struct bench {
 /* ---------------------------------------------------------------- the plan */
 
 static int check(const struct lt_command *command, const struct lt_bench_options *options, struct leat_error *error) {
-    static const char *const once[] = {"queue", "amqp", "amqps", NULL};
+    static const char *const once[] = {"amqp", "amqps", NULL};
     const struct lt_plan *plan = &command->plan;
     for (size_t i = 0; once[i]; i++)
         if (plan->source->scheme && strcmp(plan->source->scheme, once[i]) == 0)
@@ -124,13 +125,38 @@ static void show(const struct bench *bench, size_t index, const struct lt_trial 
     fflush(stderr);
 }
 
-static int run_trials(struct bench *bench, struct leat_error *error) {
-    struct lt_trial_plan plan = {&bench->command->plan, bench->options->warm_up, bench->options->duration};
+static void remove_copy(const struct lt_trial_plan *plan) {
+    char lock[PATH_MAX + 16];
+    if (!plan->copy)
+        return;
+    unlink(plan->copy);
+    snprintf(lock, sizeof lock, "%s-lock", plan->copy);
+    unlink(lock);
+}
+
+static int run_each(struct bench *bench, const struct lt_trial_plan *plan, struct leat_error *error) {
     int code = 0;
     for (size_t t = 0; t < bench->trial_count && code == 0; t++) {
         show(bench, t, &bench->trials[t]);
-        code = lt_trial_run(&plan, &bench->trials[t], error);
+        code = lt_trial_run(plan, &bench->trials[t], error);
+        remove_copy(plan);
     }
+    return code;
+}
+
+static int run_trials(struct bench *bench, struct leat_error *error) {
+    struct lt_trial_plan plan = {&bench->command->plan, bench->options->warm_up, bench->options->duration, NULL};
+    const char *scheme = bench->command->plan.source->scheme, *temporary = getenv("TMPDIR");
+    char folder[PATH_MAX], copy[PATH_MAX + 8];
+    bool is_queue = scheme && strcmp(scheme, "queue") == 0;
+    snprintf(folder, sizeof folder, "%s/leat-bench-XXXXXX", temporary && *temporary ? temporary : "/tmp");
+    if (is_queue && !mkdtemp(folder))
+        return leat_fail(error, -errno, "no folder for copies of the queue: %s: %s", folder, strerror(errno));
+    snprintf(copy, sizeof copy, "%s/copy", folder);
+    plan.copy = is_queue ? copy : NULL;
+    int code = run_each(bench, &plan, error);
+    if (is_queue)
+        rmdir(folder);
     if (!bench->command->front.quiet && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
     return code;

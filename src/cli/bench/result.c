@@ -2,7 +2,7 @@
 /* The table and the report of a bench, and the comparison with one of before. */
 #include "cli/bench/result.h"
 #include "base/error.h"
-#include "base/json.h"
+#include "cli/words.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -112,35 +112,20 @@ void lt_bench_print(FILE *file, const struct lt_bench_result *result) {
 
 /* -------------------------------------------------------------------- JSON */
 
-static void put_string(FILE *file, const char *text) {
-    size_t size = strlen(text);
-    char *room = malloc(lt_json_encoded_room(size));
-    if (room)
-        fwrite(room, 1, lt_json_encode((struct leat_bytes){text, size}, room), file);
-    else
-        fputs("null", file);
-    free(room);
-}
-
 static void put_trial(FILE *file, const struct lt_trial *trial) {
-    static const char *const names[LEAT_STATES] = {
-        [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
-        [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
-        [LEAT_THROTTLED] = "throttled",
-    };
     fprintf(file,
             "        {\"rate\": %.6g, \"bytes\": %.6g, \"cpu\": %.6g, \"seconds\": %.6f, \"whole\": %s, \"failed\": "
             "%" PRIu64 ", \"kind\": \"%s\", \"bottleneck\": ",
             trial->rate, trial->bytes, trial->cpu, trial->seconds, trial->whole ? "true" : "false", trial->failed,
             lt_limit_name(trial->verdict.kind));
-    put_string(file, trial->verdict.text);
+    lt_put_json_string(file, trial->verdict.text);
     fputs(", \"parts\": [", file);
     for (size_t p = 0; p < trial->part_count; p++) {
         fputs(p ? ", {\"name\": " : "{\"name\": ", file);
-        put_string(file, trial->parts[p].name);
+        lt_put_json_string(file, trial->parts[p].name);
         fprintf(file, ", \"workers\": %u", trial->parts[p].workers);
         for (int state = 0; state < LEAT_STATES; state++)
-            fprintf(file, ", \"%s\": %.3f", names[state], trial->parts[p].share[state]);
+            fprintf(file, ", \"%s\": %.3f", lt_state_words[state], trial->parts[p].share[state]);
         fputc('}', file);
     }
     fputs("]}", file);
@@ -186,7 +171,7 @@ static void put_fit(FILE *file, const struct lt_bench_result *result) {
 
 void lt_bench_json(FILE *file, const struct lt_bench_result *result) {
     fputs("{\n  \"pipeline\": ", file);
-    put_string(file, result->pipeline);
+    lt_put_json_string(file, result->pipeline);
     fprintf(file, ",\n  \"processors\": %u,\n  \"fit\": ", result->processors);
     put_fit(file, result);
     fputs(",\n  \"steps\": [\n", file);

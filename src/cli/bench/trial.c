@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "ends/queue/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,15 +156,33 @@ static int change(struct lt_plan *plan, const struct lt_trial *trial) {
     return 0;
 }
 
+/* What a queue gives is gone: each trial empties a copy. `path` is where it goes. */
+static int copy_queue(struct lt_plan *plan, const char *path, struct leat_error *error) {
+    const char *target = plan->from.target, *hash = strrchr(target, '#');
+    char *file = hash ? strndup(target, (size_t)(hash - target)) : strdup(target), *copy = NULL;
+    struct lt_store *store = NULL;
+    int code =
+        file && asprintf(&copy, "%s%s", path, hash ? hash : "") > 0 ? 0 : leat_fail(error, -ENOMEM, "out of memory");
+    if (code == 0)
+        code = lt_store_open(&store, file, LT_STORE_LOOK, error);
+    if (code == 0)
+        code = lt_store_copy(store, path, error);
+    lt_store_close(store);
+    free(file);
+    plan->from.target = copy; /* lives as long as the process */
+    return code;
+}
+
 static void __attribute__((noreturn)) be_trial(const struct lt_trial_plan *plan, const struct lt_trial *trial, int fd) {
     static struct told told;
     struct lt_plan changed = *plan->plan;
     told.trial = *trial;
     signal(SIGPIPE, SIG_IGN);
-    if (change(&changed, trial) == 0)
+    int code = change(&changed, trial) == 0 ? 0 : leat_fail(&told.error, -ENOMEM, "out of memory for a trial");
+    if (code == 0 && plan->copy)
+        code = copy_queue(&changed, plan->copy, &told.error);
+    if (code == 0)
         measure(plan, &changed, &told);
-    else
-        leat_fail(&told.error, -ENOMEM, "out of memory for a trial");
     tell(fd, &told);
     _exit(1);
 }

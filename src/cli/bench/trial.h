@@ -30,6 +30,8 @@ struct lt_trial {
 struct lt_trial_plan {
     const struct lt_plan *plan;
     leat_time warm_up, duration;
+    const char
+        *copy; /**< where a copy of the source, a queue file, is made for each trial; NULL: it is read as it is */
 };
 
 /** Run it with `trial->workers` and fill in the rest. 0 or a negative errno value with `error`. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/load/result.h"
-#include "base/json.h"
+#include "cli/words.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -84,16 +84,6 @@ void lt_load_print(FILE *file, const struct lt_load_result *result) {
 
 /* -------------------------------------------------------------------- JSON */
 
-static void write_string(FILE *file, const char *text) {
-    size_t size = strlen(text);
-    char *room = malloc(lt_json_encoded_room(size));
-    if (room)
-        fwrite(room, 1, lt_json_encode((struct leat_bytes){text, size}, room), file);
-    else
-        fputs("null", file);
-    free(room);
-}
-
 static void write_percentiles(FILE *file, const struct lt_histogram *histogram) {
     fputc('{', file);
     for (const struct lt_percentile *p = lt_percentiles; p->name; p++)
@@ -125,10 +115,10 @@ void lt_load_json(FILE *file, const struct lt_load_result *result) {
     const struct lt_measure *measure = &load->measure;
     const struct lt_counts *counts = &result->last->counts;
     fputs("{\n  \"to\": ", file);
-    write_string(file, result->to);
+    lt_put_json_string(file, result->to);
     fprintf(file, ",\n  \"exit\": %d, \"valid\": %s, \"invalid_because\": ", result->code,
             load->verdict.valid ? "true" : "false");
-    write_string(file, load->verdict.text);
+    lt_put_json_string(file, load->verdict.text);
     fprintf(file, ",\n  \"fill\": %" PRIu64 ", \"rate\": %.3f, \"poisson\": %s,\n", load->options->fill,
             load->options->rate, load->options->poisson ? "true" : "false");
     fprintf(file,
@@ -140,7 +130,7 @@ void lt_load_json(FILE *file, const struct lt_load_result *result) {
     fprintf(file, "  \"ended_early\": %s, \"emptied\": %.6f,\n", load->until.reached ? "true" : "false",
             result->emptied);
     fputs("  \"bottleneck\": ", file);
-    write_string(file, result->bottleneck->text);
+    lt_put_json_string(file, result->bottleneck->text);
     if (!load->options->fill) {
         fputs(",\n  \"latency\": ", file);
         write_percentiles(file, &measure->latency);

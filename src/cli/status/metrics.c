@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** /metrics: counters and gauges in Prometheus' text format 0.0.4. */
 #include "cli/status/parts.h"
+#include "cli/words.h"
 
 #include <inttypes.h>
 
@@ -49,11 +50,6 @@ static void put_items(FILE *file, const struct lt_counts *counts) {
 }
 
 static void put_stages(FILE *file, const struct lt_snapshot *snapshot) {
-    static const char *const states[LEAT_STATES] = {
-        [LEAT_BUSY] = "busy",           [LEAT_WAITS_INPUT] = "input",
-        [LEAT_WAITS_OUTPUT] = "output", [LEAT_WAITS_OUTSIDE] = "outside",
-        [LEAT_THROTTLED] = "throttled",
-    };
     head(file, "leat_stage_items_total", "counter", "Items that left a stage.");
     for (size_t s = 0; s < snapshot->stage_count; s++) {
         put_stage(file, "leat_stage_items_total", &snapshot->stages[s], s);
@@ -63,7 +59,7 @@ static void put_stages(FILE *file, const struct lt_snapshot *snapshot) {
     for (size_t s = 0; s < snapshot->stage_count; s++)
         for (int state = 0; state < LEAT_STATES; state++) {
             put_stage(file, "leat_stage_time_seconds_total", &snapshot->stages[s], s);
-            fprintf(file, ",state=\"%s\"} %.6f\n", states[state], seconds(snapshot->stages[s].time[state]));
+            fprintf(file, ",state=\"%s\"} %.6f\n", lt_state_words[state], seconds(snapshot->stages[s].time[state]));
         }
     head(file, "leat_stage_cpu_seconds_total", "counter", "Processor time, shared out by busy time.");
     for (size_t s = 0; s < snapshot->stage_count; s++) {

@@ -499,3 +499,8 @@ void lt_store_close(struct lt_store *store) {
     }
     pthread_mutex_unlock(&open_stores.lock);
 }
+
+int lt_store_copy(struct lt_store *store, const char *path, struct leat_error *error) {
+    int result = mdb_env_copy(store->environment, path);
+    return result ? lt_store_fail(store, result, "copy the file", error) : 0;
+}

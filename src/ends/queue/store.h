@@ -46,6 +46,9 @@ int lt_store_read(struct lt_store *store, lt_store_fn *work, void *arg, const ch
  */
 int lt_store_table(struct lt_store *store, const char *name, bool create, MDB_dbi *table, struct leat_error *error);
 
+/** Any thread. A copy of the file as it is at one moment, whoever else works with it. `path` must not be there. */
+int lt_store_copy(struct lt_store *store, const char *path, struct leat_error *error);
+
 /** The message for a result of LMDB or errno (positive), as a negative errno value. */
 int lt_store_fail(const struct lt_store *store, int result, const char *what, struct leat_error *error);
 
