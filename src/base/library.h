@@ -25,7 +25,9 @@ struct lt_symbol {
     size_t offset;
 };
 
-/** Needs an ordinary stack: not in a task. `symbols` end with a NULL name. 0 or -ELIBACC. */
+/** Takes some milliseconds of the calling thread. What libraries do while they are loaded is done by a thread of its
+ * own: it has an ordinary stack, and is over, with all that they keep for each thread, before the process can end,
+ * which threads of leat_block() need not be. `symbols` end with a NULL name. 0, -ELIBACC, or no thread can be had. */
 int lt_library_load(const char *soname, const struct lt_symbol *symbols, void *table, struct leat_error *error);
 
 #endif

@@ -26,7 +26,7 @@ struct lt_libmicrohttpd {
 #undef MEMBER
 };
 
-/** Load it unless it is. 0 or -ELIBACC. */
+/** Load it unless it is. 0 or what lt_library_load() says. */
 int lt_libmicrohttpd_load(struct leat_error *error);
 
 /** Its functions, NULL until it was loaded. */

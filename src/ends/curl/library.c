@@ -14,8 +14,7 @@ static void load(void) {
         LT_LIBCURL(SYMBOL)
 #undef SYMBOL
             {NULL, 0}};
-    if (lt_library_load(LEAT_CURL_LIBRARY, symbols, &libcurl, &trouble) == 0)
-        libcurl.global_init(CURL_GLOBAL_DEFAULT);
+    lt_library_load(LEAT_CURL_LIBRARY, symbols, &libcurl, &trouble);
 }
 
 int lt_libcurl_load(struct leat_error *error) {

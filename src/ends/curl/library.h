@@ -37,7 +37,7 @@ struct lt_libcurl {
 #undef MEMBER
 };
 
-/** Load it unless it is; in leat_block() for a task's sake. 0 or -ELIBACC. */
+/** Load it unless it is; a task does so in leat_block(). 0 or what lt_library_load() says. */
 int lt_libcurl_load(struct leat_error *error);
 
 /** Its functions, NULL until it was loaded. */

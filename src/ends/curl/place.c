@@ -54,14 +54,15 @@ static int take_apart(struct lt_place *place, CURLU *url, const char *scheme, co
 int lt_place_read(struct lt_place *place, const char *text, const char *scheme, const char *name,
                   struct leat_error *error) {
     *place = (struct lt_place){0};
-    if (lt_libcurl_load(error))
-        return -ELIBACC;
+    int result = lt_libcurl_load(error);
+    if (result)
+        return result;
     CURLU *url = lt_libcurl->url();
     if (!url)
         return leat_fail(error, -ENOMEM, "out of memory");
     CURLUcode code = lt_libcurl->url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
-    int result = code ? leat_fail(error, -EINVAL, "%s: it is no address: %s", name, lt_libcurl->url_strerror(code))
-                      : take_apart(place, url, scheme, name, error);
+    result = code ? leat_fail(error, -EINVAL, "%s: it is no address: %s", name, lt_libcurl->url_strerror(code))
+                  : take_apart(place, url, scheme, name, error);
     lt_libcurl->url_cleanup(url);
     return result;
 }

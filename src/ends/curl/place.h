@@ -13,7 +13,7 @@ struct lt_place {
 };
 
 /** Loads libcurl, so not in a task. `schemes`: "http" or "smtp", each with or without an s. `name` is what errors call
- * the address. 0, -EINVAL, -ENOMEM or -ELIBACC. */
+ * the address. 0, -EINVAL, -ENOMEM, or why it was not loaded. */
 int lt_place_read(struct lt_place *place, const char *text, const char *scheme, const char *name,
                   struct leat_error *error);
 void lt_place_free(struct lt_place *place);

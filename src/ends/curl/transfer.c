@@ -4,10 +4,17 @@
 #include "base/hash.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 enum { EVENTS = 8, MOST_DOUBLINGS = 5 };
+
+/* Not where it is loaded, in a thread of leat_block(): such threads may end after OpenSSL has been taken down, and what
+ * it keeps for each thread would be left over. */
+static void begin_library(void) {
+    lt_libcurl->global_init(CURL_GLOBAL_DEFAULT);
+}
 
 static int watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *known) {
     (void)easy;
@@ -31,6 +38,8 @@ static int set_due(CURLM *multi, long milliseconds, void *arg) {
 }
 
 int lt_curl_open(struct lt_curl *curl, const char *protocols, struct leat_error *error) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, begin_library);
     *curl = (struct lt_curl){.epoll = epoll_create1(EPOLL_CLOEXEC), .due = LEAT_FOREVER};
     if (curl->epoll < 0)
         return leat_fail(error, -errno, "%s", strerror(errno));

@@ -48,7 +48,7 @@ struct lt_libldap {
 #undef MEMBER
 };
 
-/** Load it unless it is; in leat_block() for a task's sake. 0 or -ELIBACC. */
+/** Load it unless it is; a task does so in leat_block(). 0 or what lt_library_load() says. */
 int lt_libldap_load(struct leat_error *error);
 
 /** What it has, NULL until it was loaded. */

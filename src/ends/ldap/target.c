@@ -54,9 +54,10 @@ static int read_extension(struct lt_ldap_target *target, const char *extension, 
 
 int lt_ldap_target_read(struct lt_ldap_target *target, const char *text, struct leat_error *error) {
     *target = (struct lt_ldap_target){0};
-    if (lt_libldap_load(error))
-        return -ELIBACC;
-    int code = lt_libldap->ldap_url_parse(text, &target->url);
+    int code = lt_libldap_load(error);
+    if (code)
+        return code;
+    code = lt_libldap->ldap_url_parse(text, &target->url);
     if (code == LDAP_URL_ERR_MEM)
         return leat_fail(error, -ENOMEM, "out of memory");
     if (code)
