@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /** /control: what a person on the page may do. */
+#include "cli/status/library.h"
 #include "cli/status/parts.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,12 +20,13 @@ static bool is_same(const char *left, const char *right) {
 
 static bool is_allowed(const struct lt_status *status, struct MHD_Connection *connection) {
     static const char scheme[] = "Bearer ";
-    const char *given = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    const char *given =
+        lt_libmicrohttpd->lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
     return given && strncmp(given, scheme, sizeof scheme - 1) == 0 && is_same(given + sizeof scheme - 1, status->token);
 }
 
 static bool number(struct MHD_Connection *connection, const char *name, double *value) {
-    const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+    const char *text = lt_libmicrohttpd->lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
     char *end;
     if (!text || !*text)
         return false;

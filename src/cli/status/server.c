@@ -2,10 +2,10 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "cli/stats.h"
+#include "cli/status/library.h"
 #include "cli/status/parts.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,19 +27,20 @@ enum {
 
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type, char *text,
                               size_t size, enum MHD_ResponseMemoryMode mode) {
-    struct MHD_Response *response = text ? MHD_create_response_from_buffer(size, text, mode) : NULL;
+    struct MHD_Response *response = text ? lt_libmicrohttpd->create_response_from_buffer(size, text, mode) : NULL;
     if (!response)
         return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(response, "Content-Security-Policy",
-                            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src "
-                            "'self'; img-src data:; frame-ancestors 'none'");
+    lt_libmicrohttpd->add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    lt_libmicrohttpd->add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    lt_libmicrohttpd->add_response_header(response, "X-Content-Type-Options", "nosniff");
+    lt_libmicrohttpd->add_response_header(
+        response, "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src "
+        "'self'; img-src data:; frame-ancestors 'none'");
     if (code == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    enum MHD_Result result = MHD_queue_response(connection, code, response);
-    MHD_destroy_response(response);
+        lt_libmicrohttpd->add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    enum MHD_Result result = lt_libmicrohttpd->queue_response(connection, code, response);
+    lt_libmicrohttpd->destroy_response(response);
     return result;
 }
 
@@ -234,14 +235,19 @@ static void free_status(struct lt_status *status) {
 }
 
 static int start(struct lt_status *status, const struct lt_status_settings *settings, struct leat_error *error) {
+    int code = lt_libmicrohttpd_load(error);
+    if (code) {
+        lt_error_prefix(error, "--http %s", settings->address);
+        return code;
+    }
     int fd = open_socket(settings->address, error);
     if (fd < 0)
         return fd;
-    status->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, serve,
-                         status, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CONNECTIONS,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MOST_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-                         (unsigned)PATIENCE, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    status->daemon = lt_libmicrohttpd->start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, serve, status,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CONNECTIONS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MOST_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)PATIENCE,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (!status->daemon) {
         close(fd);
         return leat_fail(error, -EIO, "--http %s: the server does not start", settings->address);
@@ -328,6 +334,6 @@ void lt_status_end(struct lt_status *status, const struct lt_snapshot *from, con
         return;
     show(status, from, to, true);
     wait_for_streams(status);
-    MHD_stop_daemon(status->daemon);
+    lt_libmicrohttpd->stop_daemon(status->daemon);
     free_status(status);
 }

@@ -4,9 +4,9 @@
  * connection, which then costs nothing until lt_streams_wake() resumes it. A slow
  * reader misses versions in between, never parts of one.
  */
+#include "cli/status/library.h"
 #include "cli/status/parts.h"
 
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +45,7 @@ static ssize_t read_stream(void *argument, uint64_t position, char *room, size_t
         taken = MHD_CONTENT_READER_END_OF_STREAM;
     } else {
         stream->suspended = true;
-        MHD_suspend_connection(stream->connection);
+        lt_libmicrohttpd->suspend_connection(stream->connection);
     }
     pthread_mutex_unlock(&status->mutex);
     return taken;
@@ -71,7 +71,7 @@ void lt_streams_wake(struct lt_status *status) {
         if (!stream->suspended)
             continue;
         stream->suspended = false;
-        MHD_resume_connection(stream->connection);
+        lt_libmicrohttpd->resume_connection(stream->connection);
     }
 }
 
@@ -100,14 +100,14 @@ int lt_stream_open(struct lt_status *status, struct MHD_Connection *connection) 
     if (!stream)
         return MHD_NO;
     struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, stream, close_stream);
+        lt_libmicrohttpd->create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, stream, close_stream);
     if (!response) {
         close_stream(stream);
         return MHD_NO;
     }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    int code = (int)MHD_queue_response(connection, MHD_HTTP_OK, response);
-    MHD_destroy_response(response);
+    lt_libmicrohttpd->add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
+    lt_libmicrohttpd->add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    int code = (int)lt_libmicrohttpd->queue_response(connection, MHD_HTTP_OK, response);
+    lt_libmicrohttpd->destroy_response(response);
     return code;
 }

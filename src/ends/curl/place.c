@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "ends/curl/place.h"
 #include "base/error.h"
+#include "ends/curl/library.h"
 #include "ends/secret.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static bool is_local(const char *host) {
 /* A part of the address of its own, or NULL. */
 static char *part(CURLU *url, CURLUPart which, unsigned flags) {
     char *text = NULL, *copy = NULL;
-    if (curl_url_get(url, which, &text, flags) == CURLUE_OK)
+    if (lt_libcurl->url_get(url, which, &text, flags) == CURLUE_OK)
         copy = strdup(text);
     lt_secret_free(text);
     return copy;
@@ -39,10 +39,10 @@ static int take_apart(struct lt_place *place, CURLU *url, const char *scheme, co
         return leat_fail(error, -EINVAL, "%s: an address begins with %s:// or %ss:// and a host", name, scheme, scheme);
     place->user = part(url, CURLUPART_USER, CURLU_URLDECODE);
     place->password = part(url, CURLUPART_PASSWORD, CURLU_URLDECODE);
-    curl_url_set(url, CURLUPART_USER, NULL, 0);
-    curl_url_set(url, CURLUPART_PASSWORD, NULL, 0);
-    curl_url_set(url, CURLUPART_QUERY, NULL, 0);
-    curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0);
+    lt_libcurl->url_set(url, CURLUPART_USER, NULL, 0);
+    lt_libcurl->url_set(url, CURLUPART_PASSWORD, NULL, 0);
+    lt_libcurl->url_set(url, CURLUPART_QUERY, NULL, 0);
+    lt_libcurl->url_set(url, CURLUPART_FRAGMENT, NULL, 0);
     place->url = part(url, CURLUPART_URL, 0);
     if (!place->url)
         return leat_fail(error, -ENOMEM, "out of memory");
@@ -54,13 +54,16 @@ static int take_apart(struct lt_place *place, CURLU *url, const char *scheme, co
 int lt_place_read(struct lt_place *place, const char *text, const char *scheme, const char *name,
                   struct leat_error *error) {
     *place = (struct lt_place){0};
-    CURLU *url = curl_url();
+    int result = lt_libcurl_load(error);
+    if (result)
+        return result;
+    CURLU *url = lt_libcurl->url();
     if (!url)
         return leat_fail(error, -ENOMEM, "out of memory");
-    CURLUcode code = curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
-    int result = code ? leat_fail(error, -EINVAL, "%s: it is no address: %s", name, curl_url_strerror(code))
-                      : take_apart(place, url, scheme, name, error);
-    curl_url_cleanup(url);
+    CURLUcode code = lt_libcurl->url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+    result = code ? leat_fail(error, -EINVAL, "%s: it is no address: %s", name, lt_libcurl->url_strerror(code))
+                  : take_apart(place, url, scheme, name, error);
+    lt_libcurl->url_cleanup(url);
     return result;
 }
 

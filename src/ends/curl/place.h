@@ -12,8 +12,8 @@ struct lt_place {
     bool local;            /**< this machine: what goes there cannot be overheard */
 };
 
-/** `schemes`: "http" or "smtp", each with or without an s. `name` is what errors call the address. 0, -EINVAL or
- * -ENOMEM. */
+/** Loads libcurl, so not in a task. `schemes`: "http" or "smtp", each with or without an s. `name` is what errors call
+ * the address. 0, -EINVAL, -ENOMEM, or why it was not loaded. */
 int lt_place_read(struct lt_place *place, const char *text, const char *scheme, const char *name,
                   struct leat_error *error);
 void lt_place_free(struct lt_place *place);

@@ -10,8 +10,10 @@
 
 enum { EVENTS = 8, MOST_DOUBLINGS = 5 };
 
+/* Not where it is loaded, in a thread of leat_block(): such threads may end after OpenSSL has been taken down, and what
+ * it keeps for each thread would be left over. */
 static void begin_library(void) {
-    curl_global_init(CURL_GLOBAL_DEFAULT);
+    lt_libcurl->global_init(CURL_GLOBAL_DEFAULT);
 }
 
 static int watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *known) {
@@ -24,7 +26,7 @@ static int watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
     }
     event.events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
     int result = epoll_ctl(curl->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
-    curl_multi_assign(curl->multi, fd, curl);
+    lt_libcurl->multi_assign(curl->multi, fd, curl);
     return result < 0 ? -1 : 0;
 }
 
@@ -41,26 +43,28 @@ int lt_curl_open(struct lt_curl *curl, const char *protocols, struct leat_error 
     *curl = (struct lt_curl){.epoll = epoll_create1(EPOLL_CLOEXEC), .due = LEAT_FOREVER};
     if (curl->epoll < 0)
         return leat_fail(error, -errno, "%s", strerror(errno));
-    curl->multi = curl_multi_init();
-    curl->easy = curl_easy_init();
+    curl->multi = lt_libcurl->multi_init();
+    curl->easy = lt_libcurl->easy_init();
     if (!curl->multi || !curl->easy)
         return leat_fail(error, -ENOMEM, "out of memory");
-    curl_multi_setopt(curl->multi, CURLMOPT_SOCKETFUNCTION, watch);
-    curl_multi_setopt(curl->multi, CURLMOPT_SOCKETDATA, curl);
-    curl_multi_setopt(curl->multi, CURLMOPT_TIMERFUNCTION, set_due);
-    curl_multi_setopt(curl->multi, CURLMOPT_TIMERDATA, curl);
-    curl_easy_setopt(curl->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl->easy, CURLOPT_QUICK_EXIT,
-                     1L); /* a cancelled transfer does not wait for the name's address */
-    curl_easy_setopt(curl->easy, CURLOPT_ERRORBUFFER, curl->why);
-    if (curl_easy_setopt(curl->easy, CURLOPT_PROTOCOLS_STR, protocols))
+    lt_libcurl->multi_setopt(curl->multi, CURLMOPT_SOCKETFUNCTION, watch);
+    lt_libcurl->multi_setopt(curl->multi, CURLMOPT_SOCKETDATA, curl);
+    lt_libcurl->multi_setopt(curl->multi, CURLMOPT_TIMERFUNCTION, set_due);
+    lt_libcurl->multi_setopt(curl->multi, CURLMOPT_TIMERDATA, curl);
+    lt_libcurl->easy_setopt(curl->easy, CURLOPT_NOSIGNAL, 1L);
+    /* A cancelled transfer does not wait for the name's address. */
+    lt_libcurl->easy_setopt(curl->easy, CURLOPT_QUICK_EXIT, 1L);
+    lt_libcurl->easy_setopt(curl->easy, CURLOPT_ERRORBUFFER, curl->why);
+    if (lt_libcurl->easy_setopt(curl->easy, CURLOPT_PROTOCOLS_STR, protocols))
         return leat_fail(error, -ENOTSUP, "this machine's libcurl cannot do %s", protocols);
     return 0;
 }
 
 void lt_curl_close(struct lt_curl *curl) {
-    curl_easy_cleanup(curl->easy);
-    curl_multi_cleanup(curl->multi);
+    if (curl->easy)
+        lt_libcurl->easy_cleanup(curl->easy);
+    if (curl->multi)
+        lt_libcurl->multi_cleanup(curl->multi);
     if (curl->multi && curl->epoll >= 0)
         leat_close_fd(curl->epoll);
     *curl = (struct lt_curl){.epoll = -1};
@@ -72,7 +76,7 @@ static int step(struct lt_curl *curl, int *running) {
     int code = leat_wait_fd_until(curl->epoll, LEAT_READABLE, curl->due);
     if (code == -ETIMEDOUT && !leat_cancelled()) {
         curl->due = LEAT_FOREVER;
-        curl_multi_socket_action(curl->multi, CURL_SOCKET_TIMEOUT, 0, running);
+        lt_libcurl->multi_socket_action(curl->multi, CURL_SOCKET_TIMEOUT, 0, running);
         return 0;
     }
     if (code < 0)
@@ -82,7 +86,7 @@ static int step(struct lt_curl *curl, int *running) {
         uint32_t seen = events[i].events;
         int what = (seen & EPOLLIN ? CURL_CSELECT_IN : 0) | (seen & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
                    (seen & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-        curl_multi_socket_action(curl->multi, events[i].data.fd, what, running);
+        lt_libcurl->multi_socket_action(curl->multi, events[i].data.fd, what, running);
     }
     return 0;
 }
@@ -91,14 +95,14 @@ int lt_curl_run(struct lt_curl *curl, CURLcode *result) {
     int running = 1, left, code = leat_cancelled();
     *result = CURLE_FAILED_INIT;
     curl->why[0] = '\0';
-    if (code || curl_multi_add_handle(curl->multi, curl->easy))
+    if (code || lt_libcurl->multi_add_handle(curl->multi, curl->easy))
         return code;
     while (running && code == 0)
         code = step(curl, &running);
-    for (CURLMsg *message; (message = curl_multi_info_read(curl->multi, &left));)
+    for (CURLMsg *message; (message = lt_libcurl->multi_info_read(curl->multi, &left));)
         if (message->msg == CURLMSG_DONE)
             *result = message->data.result;
-    curl_multi_remove_handle(curl->multi, curl->easy);
+    lt_libcurl->multi_remove_handle(curl->multi, curl->easy);
     return code;
 }
 
@@ -108,5 +112,5 @@ leat_time lt_curl_pause(unsigned attempts) {
 }
 
 const char *lt_curl_why(const struct lt_curl *curl, CURLcode result) {
-    return curl->why[0] ? curl->why : curl_easy_strerror(result);
+    return curl->why[0] ? curl->why : lt_libcurl->easy_strerror(result);
 }

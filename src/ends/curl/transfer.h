@@ -13,8 +13,7 @@
 #define LEAT_ENDS_CURL_TRANSFER_H
 
 #include "base/text.h"
-
-#include <curl/curl.h>
+#include "ends/curl/library.h"
 
 struct lt_curl {
     CURL *easy; /**< its options are the owner's, but for those set by lt_curl_open() */
@@ -24,7 +23,8 @@ struct lt_curl {
     char why[CURL_ERROR_SIZE];
 };
 
-/** `protocols` as of CURLOPT_PROTOCOLS_STR. After a failure, too, a close is right, also of a zeroed one. */
+/** libcurl was loaded (lt_place_read() does). `protocols` as of CURLOPT_PROTOCOLS_STR. After a failure, too, a close is
+ * right, also of a zeroed one. */
 int lt_curl_open(struct lt_curl *curl, const char *protocols, struct leat_error *error);
 void lt_curl_close(struct lt_curl *curl);
 

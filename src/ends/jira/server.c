@@ -70,24 +70,24 @@ static int set_up(struct lt_jira_server *server, struct leat_error *error) {
     static const char *const lines[] = {"Accept: application/json", "Content-Type: application/json",
                                         "X-Atlassian-Token: no-check", "Expect:"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        struct curl_slist *longer = curl_slist_append(server->headers, lines[i]);
+        struct curl_slist *longer = lt_libcurl->slist_append(server->headers, lines[i]);
         if (!longer)
             return leat_fail(error, -ENOMEM, "out of memory");
         server->headers = longer;
     }
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, server->headers);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "leat/" LEAT_VERSION);
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &server->answer);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(server->settings.timeout / LEAT_MILLISECOND));
+    lt_libcurl->easy_setopt(easy, CURLOPT_HTTPHEADER, server->headers);
+    lt_libcurl->easy_setopt(easy, CURLOPT_USERAGENT, "leat/" LEAT_VERSION);
+    lt_libcurl->easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+    lt_libcurl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
+    lt_libcurl->easy_setopt(easy, CURLOPT_WRITEDATA, &server->answer);
+    lt_libcurl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(server->settings.timeout / LEAT_MILLISECOND));
     if (server->settings.cacert)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, server->settings.cacert);
+        lt_libcurl->easy_setopt(easy, CURLOPT_CAINFO, server->settings.cacert);
     if (!server->token)
         return 0;
-    curl_easy_setopt(easy, CURLOPT_HTTPAUTH, server->user ? CURLAUTH_BASIC : CURLAUTH_BEARER);
-    curl_easy_setopt(easy, CURLOPT_USERNAME, server->user);
-    curl_easy_setopt(easy, server->user ? CURLOPT_PASSWORD : CURLOPT_XOAUTH2_BEARER, server->token);
+    lt_libcurl->easy_setopt(easy, CURLOPT_HTTPAUTH, server->user ? CURLAUTH_BASIC : CURLAUTH_BEARER);
+    lt_libcurl->easy_setopt(easy, CURLOPT_USERNAME, server->user);
+    lt_libcurl->easy_setopt(easy, server->user ? CURLOPT_PASSWORD : CURLOPT_XOAUTH2_BEARER, server->token);
     return 0;
 }
 
@@ -124,7 +124,8 @@ int lt_jira_open(struct lt_jira_server *server, const struct lt_jira_settings *s
 
 void lt_jira_close(struct lt_jira_server *server) {
     lt_curl_close(&server->curl);
-    curl_slist_free_all(server->headers);
+    if (server->headers)
+        lt_libcurl->slist_free_all(server->headers);
     lt_place_free(&server->place);
     lt_secret_free(server->user);
     lt_secret_free(server->token);
@@ -256,8 +257,8 @@ static int attempt(struct lt_jira_server *server, const char *path, bool *again,
     if (result)
         return judge_result(server, result, again, error);
     server->answered = true;
-    curl_easy_getinfo(server->curl.easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(server->curl.easy, CURLINFO_RETRY_AFTER, wished);
+    lt_libcurl->easy_getinfo(server->curl.easy, CURLINFO_RESPONSE_CODE, &status);
+    lt_libcurl->easy_getinfo(server->curl.easy, CURLINFO_RETRY_AFTER, wished);
     return status == 200 ? check_answer(server, path, error) : judge_status(server, path, status, again, error);
 }
 
@@ -290,15 +291,15 @@ int lt_jira_ask(struct lt_jira_server *server, const char *path, const struct lt
     CURL *easy = server->curl.easy;
     lt_text_put(&url, server->place.url);
     lt_text_put(&url, path);
-    bool failed = url.failed || (body && body->failed) || curl_easy_setopt(easy, CURLOPT_URL, url.data);
+    bool failed = url.failed || (body && body->failed) || lt_libcurl->easy_setopt(easy, CURLOPT_URL, url.data);
     free(url.data);
     if (failed)
         return leat_fail(error, -ENOMEM, "out of memory");
     if (body) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->size);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body->data);
+        lt_libcurl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->size);
+        lt_libcurl->easy_setopt(easy, CURLOPT_POSTFIELDS, body->data);
     } else {
-        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+        lt_libcurl->easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     }
     return ask_until_answered(server, path, error);
 }

@@ -2,10 +2,10 @@
 #include "ends/ldap/connection.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "ends/ldap/library.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ldap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,7 @@ void lt_ldap_close(struct lt_ldap_connection *connection) {
     if (connection->watched >= 0)
         leat_close_fd(connection->watched);
     if (connection->handle)
-        ldap_unbind_ext(connection->handle, NULL, NULL);
+        lt_libldap->ldap_unbind_ext(connection->handle, NULL, NULL);
     connection->watched = -1;
     connection->handle = NULL;
 }
@@ -84,11 +84,11 @@ static int set_options(LDAP *handle, leat_time timeout) {
     int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND;
     struct timeval limit = {.tv_sec = (time_t)(timeout / LEAT_SECOND),
                             .tv_usec = (suseconds_t)(timeout % LEAT_SECOND / LEAT_MICROSECOND)};
-    bool set = ldap_set_option(handle, LDAP_OPT_PROTOCOL_VERSION, &version) == 0 &&
-               ldap_set_option(handle, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) == 0 &&
-               ldap_set_option(handle, LDAP_OPT_NETWORK_TIMEOUT, &limit) == 0 &&
-               ldap_set_option(handle, LDAP_OPT_TIMEOUT, &limit) == 0 &&
-               ldap_set_option(NULL, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) == 0;
+    bool set = lt_libldap->ldap_set_option(handle, LDAP_OPT_PROTOCOL_VERSION, &version) == 0 &&
+               lt_libldap->ldap_set_option(handle, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) == 0 &&
+               lt_libldap->ldap_set_option(handle, LDAP_OPT_NETWORK_TIMEOUT, &limit) == 0 &&
+               lt_libldap->ldap_set_option(handle, LDAP_OPT_TIMEOUT, &limit) == 0 &&
+               lt_libldap->ldap_set_option(NULL, LDAP_OPT_X_TLS_REQUIRE_CERT, &demand) == 0;
     return set ? LDAP_SUCCESS : LDAP_LOCAL_ERROR;
 }
 
@@ -98,14 +98,14 @@ static int open_blocking(void *arg) {
     const struct lt_ldap_server *server = opening->server;
     char *password = (char *)server->password;
     struct berval secret = {password ? strlen(password) : 0, password};
-    opening->result = ldap_initialize(&opening->handle, server->url);
+    opening->result = lt_libldap->ldap_initialize(&opening->handle, server->url);
     if (opening->result == LDAP_SUCCESS)
         opening->result = set_options(opening->handle, server->timeout);
     if (opening->result == LDAP_SUCCESS && server->start_tls)
-        opening->result = ldap_start_tls_s(opening->handle, NULL, NULL);
+        opening->result = lt_libldap->ldap_start_tls_s(opening->handle, NULL, NULL);
     if (opening->result == LDAP_SUCCESS)
-        opening->result =
-            ldap_sasl_bind(opening->handle, server->name, LDAP_SASL_SIMPLE, &secret, NULL, NULL, &opening->id);
+        opening->result = lt_libldap->ldap_sasl_bind(opening->handle, server->name, LDAP_SASL_SIMPLE, &secret, NULL,
+                                                     NULL, &opening->id);
     return 0;
 }
 
@@ -117,12 +117,12 @@ static void diagnosis(LDAP *handle, char *room, size_t size) {
     char *text = NULL;
     *room = '\0';
     if (handle)
-        ldap_get_option(handle, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
+        lt_libldap->ldap_get_option(handle, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
     if (text && strcmp(text, NO_WORDS) == 0)
         snprintf(room, size, " (TLS failed: is its certificate from an authority known here, or to LDAPTLS_CACERT?)");
     else if (text && *text)
         snprintf(room, size, " (%s)", text);
-    ldap_memfree(text);
+    lt_libldap->ldap_memfree(text);
 }
 
 static int fail_open(struct lt_ldap_connection *connection, int result, struct leat_error *error) {
@@ -131,11 +131,12 @@ static int fail_open(struct lt_ldap_connection *connection, int result, struct l
     diagnosis(connection->handle, details, sizeof details);
     int code = lt_ldap_code(result);
     if (code == -EACCES && *name)
-        leat_fail(error, code, "the login as %s was refused: %s%s", name, ldap_err2string(result), details);
+        leat_fail(error, code, "the login as %s was refused: %s%s", name, lt_libldap->ldap_err2string(result), details);
     else if (code == -ECONNRESET || code == -ETIMEDOUT)
         leat_fail(error, code, "%s cannot be reached%s", url, details);
     else
-        leat_fail(error, code, "%s does not take the connection: %s%s", url, ldap_err2string(result), details);
+        leat_fail(error, code, "%s does not take the connection: %s%s", url, lt_libldap->ldap_err2string(result),
+                  details);
     lt_ldap_close(connection);
     return code;
 }
@@ -144,7 +145,7 @@ static int fail_open(struct lt_ldap_connection *connection, int result, struct l
  * that closes the original. */
 static int set_up(struct lt_ldap_connection *connection) {
     int descriptor = -1;
-    if (ldap_get_option(connection->handle, LDAP_OPT_DESC, &descriptor) || descriptor < 0)
+    if (lt_libldap->ldap_get_option(connection->handle, LDAP_OPT_DESC, &descriptor) || descriptor < 0)
         return -ECONNRESET;
     int flags = fcntl(descriptor, F_GETFL);
     connection->watched = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
@@ -152,8 +153,8 @@ static int set_up(struct lt_ldap_connection *connection) {
         return -errno;
     /* libldap reads each header and each message by itself, with a poll before; this makes it one read for many. */
     Sockbuf *buffer = NULL;
-    if (ldap_get_option(connection->handle, LDAP_OPT_SOCKBUF, &buffer) || !buffer ||
-        ber_sockbuf_add_io(buffer, &ber_sockbuf_io_readahead, LBER_SBIOD_LEVEL_PROVIDER, NULL))
+    if (lt_libldap->ldap_get_option(connection->handle, LDAP_OPT_SOCKBUF, &buffer) || !buffer ||
+        lt_libldap->ber_sockbuf_add_io(buffer, lt_libldap->ber_sockbuf_io_readahead, LBER_SBIOD_LEVEL_PROVIDER, NULL))
         return -ENOMEM;
     return 0;
 }
@@ -179,7 +180,7 @@ int lt_ldap_open(struct lt_ldap_connection *connection, const struct lt_ldap_ser
     if (code)
         return code;
     int result = LDAP_OTHER;
-    int parsed = ldap_parse_result(connection->handle, message, &result, NULL, NULL, NULL, NULL, 1);
+    int parsed = lt_libldap->ldap_parse_result(connection->handle, message, &result, NULL, NULL, NULL, NULL, 1);
     if (parsed || result)
         return fail_open(connection, parsed ? parsed : result, error);
     return 0;
@@ -189,8 +190,8 @@ int lt_ldap_open(struct lt_ldap_connection *connection, const struct lt_ldap_ser
 
 static bool has_bytes(LDAP *handle) {
     Sockbuf *buffer = NULL;
-    return ldap_get_option(handle, LDAP_OPT_SOCKBUF, &buffer) == 0 && buffer &&
-           ber_sockbuf_ctrl(buffer, LBER_SB_OPT_DATA_READY, NULL) > 0;
+    return lt_libldap->ldap_get_option(handle, LDAP_OPT_SOCKBUF, &buffer) == 0 && buffer &&
+           lt_libldap->ber_sockbuf_ctrl(buffer, LBER_SB_OPT_DATA_READY, NULL) > 0;
 }
 
 static int lose(struct lt_ldap_connection *connection, int code, struct leat_error *error) {
@@ -210,7 +211,7 @@ static int next_message(struct lt_ldap_connection *connection, int id, LDAPMessa
     leat_time end = lt_after(connection->server->timeout);
     for (;;) {
         struct timeval at_once = {0};
-        int type = ldap_result(connection->handle, id, LDAP_MSG_ONE, &at_once, message);
+        int type = lt_libldap->ldap_result(connection->handle, id, LDAP_MSG_ONE, &at_once, message);
         if (type > 0)
             return 0;
         if (type < 0)
@@ -246,14 +247,15 @@ static int send_page(struct asking *asking, int *id) {
     LDAPControl *paging = NULL;
     int result = LDAP_SUCCESS;
     if (asking->page)
-        result = ldap_create_page_control(handle, (ber_int_t)asking->page,
-                                          asking->cookie.bv_len ? &asking->cookie : NULL, 0, &paging);
+        result = lt_libldap->ldap_create_page_control(handle, (ber_int_t)asking->page,
+                                                      asking->cookie.bv_len ? &asking->cookie : NULL, 0, &paging);
     LDAPControl *controls[] = {paging, NULL};
     if (result == LDAP_SUCCESS)
-        result = ldap_search_ext(handle, question->base, question->scope, question->filter, question->attributes, 0,
-                                 paging ? controls : NULL, NULL, NULL, LDAP_NO_LIMIT, id);
+        result =
+            lt_libldap->ldap_search_ext(handle, question->base, question->scope, question->filter, question->attributes,
+                                        0, paging ? controls : NULL, NULL, NULL, LDAP_NO_LIMIT, id);
     if (paging)
-        ldap_control_free(paging);
+        lt_libldap->ldap_control_free(paging);
     if (result == LDAP_FILTER_ERROR)
         return leat_fail(asking->error, -EINVAL, "the filter \"%s\" is not valid", question->filter);
     if (result == LDAP_SUCCESS)
@@ -265,13 +267,14 @@ static int send_page(struct asking *asking, int *id) {
 static int read_end(struct asking *asking, LDAPMessage *message) {
     LDAP *handle = asking->connection->handle;
     LDAPControl **controls = NULL, *paging;
-    int parsed = ldap_parse_result(handle, message, &asking->answer->result, NULL, NULL, NULL, &controls, 1);
-    ber_memfree(asking->cookie.bv_val);
+    int parsed =
+        lt_libldap->ldap_parse_result(handle, message, &asking->answer->result, NULL, NULL, NULL, &controls, 1);
+    lt_libldap->ber_memfree(asking->cookie.bv_val);
     asking->cookie = (struct berval){0};
-    paging = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
+    paging = lt_libldap->ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
     if (parsed == LDAP_SUCCESS && asking->answer->result == LDAP_SUCCESS && paging)
-        parsed = ldap_parse_pageresponse_control(handle, paging, NULL, &asking->cookie);
-    ldap_controls_free(controls);
+        parsed = lt_libldap->ldap_parse_pageresponse_control(handle, paging, NULL, &asking->cookie);
+    lt_libldap->ldap_controls_free(controls);
     return parsed == LDAP_SUCCESS ? 0 : lose(asking->connection, lt_ldap_code(parsed), asking->error);
 }
 
@@ -280,11 +283,11 @@ static void keep_reference(struct asking *asking, LDAPMessage *message) {
     char **urls = NULL;
     asking->answer->references++;
     if (asking->answer->reference ||
-        ldap_parse_reference(asking->connection->handle, message, &urls, NULL, 0) != LDAP_SUCCESS)
+        lt_libldap->ldap_parse_reference(asking->connection->handle, message, &urls, NULL, 0) != LDAP_SUCCESS)
         return;
     if (urls && urls[0])
         asking->answer->reference = strdup(urls[0]);
-    ber_memvfree((void **)urls);
+    lt_libldap->ber_memvfree((void **)urls);
 }
 
 static int read_page(struct asking *asking, int id) {
@@ -293,7 +296,7 @@ static int read_page(struct asking *asking, int id) {
         int code = next_message(asking->connection, id, &message, asking->error);
         if (code)
             return code;
-        switch (ldap_msgtype(message)) {
+        switch (lt_libldap->ldap_msgtype(message)) {
         case LDAP_RES_SEARCH_RESULT:
             return read_end(asking, message);
         case LDAP_RES_SEARCH_ENTRY:
@@ -306,7 +309,7 @@ static int read_page(struct asking *asking, int id) {
         default:
             break;
         }
-        ldap_msgfree(message);
+        lt_libldap->ldap_msgfree(message);
         if (code) {
             lt_ldap_close(asking->connection);
             return leat_fail(asking->error, code, "an entry could not be taken: %s", strerror(-code));
@@ -339,6 +342,6 @@ int lt_ldap_ask(struct lt_ldap_connection *connection, const struct lt_ldap_ques
         if (code == 0)
             code = read_page(&asking, id);
     } while (code == 0 && asking.cookie.bv_len);
-    ber_memfree(asking.cookie.bv_val);
+    lt_libldap->ber_memfree(asking.cookie.bv_val);
     return code;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "ends/ldap/question.h"
 #include "base/utf8.h"
+#include "ends/ldap/library.h"
 
 #include <errno.h>
-#include <ldap.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -79,11 +79,11 @@ static void each_part(const struct lt_text *names, void (*look)(void *arg, const
                       void *arg) {
     for (const char *name = names->data; name && name < names->data + names->size; name += strlen(name) + 1) {
         LDAPDN dn = NULL;
-        if (ldap_str2dn(name, &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS)
+        if (lt_libldap->ldap_str2dn(name, &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS)
             continue;
         for (LDAPAVA **part = dn ? dn[0] : NULL; part && *part; part++)
             look(arg, (*part)->la_attr.bv_val, (struct leat_bytes){(*part)->la_value.bv_val, (*part)->la_value.bv_len});
-        ldap_dnfree(dn);
+        lt_libldap->ldap_dnfree(dn);
     }
 }
 

@@ -4,9 +4,9 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "ends/ldap/library.h"
 
 #include <errno.h>
-#include <ldap.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -154,7 +154,7 @@ static int put_entry(struct lt_sheet *sheet, LDAP *handle, LDAPMessage *entry, B
         return -ENOMEM;
     for (;;) {
         struct berval type, *values = NULL;
-        if (ldap_get_attribute_ber(handle, entry, cursor, &type, &values) != LDAP_SUCCESS)
+        if (lt_libldap->ldap_get_attribute_ber(handle, entry, cursor, &type, &values) != LDAP_SUCCESS)
             return -EBADMSG;
         if (!type.bv_val)
             return put(sheet, "}") ? 0 : -ENOMEM;
@@ -165,7 +165,7 @@ static int put_entry(struct lt_sheet *sheet, LDAP *handle, LDAPMessage *entry, B
         if (has_value && equals(name, "hasSubordinates"))
             facts->leaf = equals(bytes_of(&values[0]), "FALSE");
         bool written = !has_value || is_hidden(name, style) || put_attribute(sheet, name, values, style);
-        ber_memfree(values);
+        lt_libldap->ber_memfree(values);
         if (!written)
             return -ENOMEM;
     }
@@ -192,11 +192,11 @@ int lt_sheet_add(struct lt_sheet *sheet, LDAP *handle, LDAPMessage *entry, const
     struct berval dn;
     int code = -EBADMSG;
     *facts = (struct lt_sheet_facts){0};
-    if (ldap_get_dn_ber(handle, entry, &cursor, &dn) == LDAP_SUCCESS) {
+    if (lt_libldap->ldap_get_dn_ber(handle, entry, &cursor, &dn) == LDAP_SUCCESS) {
         facts->dn = bytes_of(&dn);
         code = put_entry(sheet, handle, entry, cursor, style, facts);
     }
-    ber_free(cursor, 0);
+    lt_libldap->ber_free(cursor, 0);
     if (code) {
         lt_sheet_undo(sheet);
         return code;

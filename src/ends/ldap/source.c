@@ -9,13 +9,13 @@
  * last batch has one failed item that says what is missing.
  */
 #include "ends/ends.h"
+#include "ends/ldap/library.h"
 #include "ends/ldap/login.h"
 #include "ends/ldap/target.h"
 #include "ends/ldap/walk.h"
 #include "base/error.h"
 
 #include <errno.h>
-#include <ldap.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -184,7 +184,8 @@ static int try_server(struct source *source, struct lt_ldap_connection *connecti
         free(answer.reference);
         code = lt_ldap_code(answer.result);
         if (code)
-            leat_fail(error, code, "%s: %s", *plan->base ? plan->base : "the root", ldap_err2string(answer.result));
+            leat_fail(error, code, "%s: %s", *plan->base ? plan->base : "the root",
+                      lt_libldap->ldap_err2string(answer.result));
     }
     if (code)
         lt_ldap_close(connection);
@@ -213,33 +214,34 @@ static int start_walk(struct source *source, struct lt_ldap_connection *connecti
     return leat_fail(error, code, "the walk cannot begin: %s", strerror(-code));
 }
 
-struct reading_login {
-    struct lt_ldap_login *login;
-    const char *name;
+struct reading {
+    struct source *source;
+    const struct leat_segment *segment;
     struct leat_error *error;
 };
 
-static int read_login(void *arg) {
-    const struct reading_login *reading = arg;
-    return lt_ldap_login_read(reading->login, reading->name, reading->error);
+static int read_in_block(void *arg) {
+    const struct reading *reading = arg;
+    struct source *source = reading->source;
+    const struct settings *settings = reading->segment->settings;
+    int code = lt_ldap_target_read(&source->target, reading->segment->spelling, reading->error);
+    if (code == 0)
+        code = check(source, settings, reading->error);
+    if (code)
+        return code;
+    const char *name = settings->bind ? settings->bind : source->target.bind_dn;
+    return lt_ldap_login_read(&source->login, name, reading->error);
 }
 
 static void close_source(void *arg);
 
 static int open_source(void **opened, const struct leat_segment *segment, struct leat_error *error) {
-    const struct settings *settings = segment->settings;
     struct source *source = calloc(1, sizeof *source);
     if (!source)
         return leat_fail(error, -ENOMEM, "out of memory");
     struct lt_ldap_connection connection = {.watched = -1};
-    struct reading_login login = {&source->login, settings->bind, error};
-    int code = lt_ldap_target_read(&source->target, segment->spelling, error);
-    if (code == 0)
-        code = check(source, settings, error);
-    if (code == 0 && !login.name)
-        login.name = source->target.bind_dn;
-    if (code == 0)
-        code = leat_block(read_login, &login);
+    struct reading reading = {source, segment, error};
+    int code = leat_block(read_in_block, &reading);
     if (code == 0)
         code = make_plan(source, segment, error);
     if (code == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "ends/ldap/target.h"
 #include "base/error.h"
+#include "ends/ldap/library.h"
 
 #include <errno.h>
-#include <ldap.h>
 #include <string.h>
 #include <strings.h>
 
@@ -54,7 +54,10 @@ static int read_extension(struct lt_ldap_target *target, const char *extension, 
 
 int lt_ldap_target_read(struct lt_ldap_target *target, const char *text, struct leat_error *error) {
     *target = (struct lt_ldap_target){0};
-    int code = ldap_url_parse(text, &target->url);
+    int code = lt_libldap_load(error);
+    if (code)
+        return code;
+    code = lt_libldap->ldap_url_parse(text, &target->url);
     if (code == LDAP_URL_ERR_MEM)
         return leat_fail(error, -ENOMEM, "out of memory");
     if (code)
@@ -74,11 +77,13 @@ int lt_ldap_target_read(struct lt_ldap_target *target, const char *text, struct 
         .lud_port = url->lud_port,
         .lud_scope = LDAP_SCOPE_DEFAULT,
     };
-    target->server = ldap_url_desc2str(&server);
+    target->server = lt_libldap->ldap_url_desc2str(&server);
     return target->server ? 0 : leat_fail(error, -ENOMEM, "out of memory");
 }
 
 void lt_ldap_target_free(struct lt_ldap_target *target) {
-    ldap_free_urldesc(target->url);
-    ldap_memfree(target->server);
+    if (target->url)
+        lt_libldap->ldap_free_urldesc(target->url);
+    if (target->server)
+        lt_libldap->ldap_memfree(target->server);
 }

@@ -23,7 +23,8 @@ struct lt_ldap_target {
     const char *bind_dn; /* NULL: none in the URL */
 };
 
-/** 0, -EINVAL or -ENOMEM; afterwards lt_ldap_target_free() in any case. */
+/** Loads libldap, so not in a task. 0, -EINVAL, -ENOMEM, or why it was not loaded; afterwards lt_ldap_target_free() in
+ * any case. */
 int lt_ldap_target_read(struct lt_ldap_target *target, const char *text, struct leat_error *error);
 void lt_ldap_target_free(struct lt_ldap_target *target);
 

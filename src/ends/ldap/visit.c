@@ -9,9 +9,9 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "ends/ldap/library.h"
 
 #include <errno.h>
-#include <ldap.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,7 +150,7 @@ static int ask(struct lt_ldap_visitor *visitor, const struct lt_ldap_question *q
             code = lt_ldap_ask(&visitor->connection, question, page, take_entry, visitor, &visitor->answer,
                                &visitor->error);
             if (code == 0 && lt_ldap_is_passing(visitor->answer.result))
-                code = leat_fail(&visitor->error, -EAGAIN, "%s", ldap_err2string(visitor->answer.result));
+                code = leat_fail(&visitor->error, -EAGAIN, "%s", lt_libldap->ldap_err2string(visitor->answer.result));
             failures += code != 0;
         }
         if (code == 0)
@@ -198,10 +198,11 @@ static void split(struct lt_ldap_visitor *visitor, const char *dn, const struct 
     if (parts > 0)
         return;
     if (parts < 0)
-        tell(visitor, dn, parts, "%s, and the rest cannot be asked for: %s", ldap_err2string(result), strerror(-parts));
+        tell(visitor, dn, parts, "%s, and the rest cannot be asked for: %s", lt_libldap->ldap_err2string(result),
+             strerror(-parts));
     else
         tell(visitor, dn, -EDQUOT, "%s after %llu entries, and what is left cannot be asked for in parts: %s",
-             ldap_err2string(result), (unsigned long long)visitor->answer.entries, visitor->filter.data);
+             lt_libldap->ldap_err2string(result), (unsigned long long)visitor->answer.entries, visitor->filter.data);
 }
 
 /* One question was asked by itself, with this outcome. `dn`: whose failure it would be. */
@@ -212,7 +213,7 @@ static void settle(struct lt_ldap_visitor *visitor, const char *dn, const struct
     else if (lt_ldap_is_limit(answer->result))
         split(visitor, dn, question);
     else if (answer->result)
-        tell(visitor, dn, lt_ldap_code(answer->result), "%s", ldap_err2string(answer->result));
+        tell(visitor, dn, lt_ldap_code(answer->result), "%s", lt_libldap->ldap_err2string(answer->result));
     else if (question->expects && !answer->entries)
         tell(visitor, dn, -EDQUOT,
              "there are more entries than the server gives at once, and it finds none by a part "

@@ -295,7 +295,7 @@ static bool add_recipients(struct curl_slist **list, const char *addresses) {
         char address[300];
         size_t length = strcspn(addresses, ",");
         snprintf(address, sizeof address, "<%.*s>", (int)length, addresses);
-        struct curl_slist *longer = curl_slist_append(*list, address);
+        struct curl_slist *longer = lt_libcurl->slist_append(*list, address);
         if (!longer)
             return false;
         *list = longer;
@@ -340,7 +340,7 @@ static int hand_over(struct sink *sink, struct lt_mail_digest *digest, const cha
     if (!mail.failed && add_recipients(&recipients, digest->to) && add_recipients(&recipients, digest->cc) &&
         add_recipients(&recipients, digest->bcc))
         code = lt_smtp_send(&sink->smtp, sink->sender.address, recipients, lt_text_bytes(&mail), error);
-    curl_slist_free_all(recipients);
+    lt_libcurl->slist_free_all(recipients);
     free(mail.data);
     return code;
 }

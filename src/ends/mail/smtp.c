@@ -63,21 +63,21 @@ static void set_up(struct lt_smtp *smtp) {
     CURL *easy = smtp->curl.easy;
     leat_time connect = settings->timeout < LONGEST_CONNECT ? settings->timeout : LONGEST_CONNECT;
     bool may_be_plain = smtp->place.local || settings->plain;
-    curl_easy_setopt(easy, CURLOPT_URL, smtp->place.url);
-    curl_easy_setopt(easy, CURLOPT_USE_SSL, may_be_plain ? (long)CURLUSESSL_TRY : (long)CURLUSESSL_ALL);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(settings->timeout / LEAT_MILLISECOND));
-    curl_easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(settings->timeout / LEAT_SECOND) + 1);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect / LEAT_MILLISECOND));
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, give);
-    curl_easy_setopt(easy, CURLOPT_READDATA, &smtp->unsent);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, hear);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, smtp);
+    lt_libcurl->easy_setopt(easy, CURLOPT_URL, smtp->place.url);
+    lt_libcurl->easy_setopt(easy, CURLOPT_USE_SSL, may_be_plain ? (long)CURLUSESSL_TRY : (long)CURLUSESSL_ALL);
+    lt_libcurl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(settings->timeout / LEAT_MILLISECOND));
+    lt_libcurl->easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(settings->timeout / LEAT_SECOND) + 1);
+    lt_libcurl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect / LEAT_MILLISECOND));
+    lt_libcurl->easy_setopt(easy, CURLOPT_READFUNCTION, give);
+    lt_libcurl->easy_setopt(easy, CURLOPT_READDATA, &smtp->unsent);
+    lt_libcurl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, hear);
+    lt_libcurl->easy_setopt(easy, CURLOPT_HEADERDATA, smtp);
     if (settings->cacert)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, settings->cacert);
+        lt_libcurl->easy_setopt(easy, CURLOPT_CAINFO, settings->cacert);
     if (smtp->place.user)
-        curl_easy_setopt(easy, CURLOPT_USERNAME, smtp->place.user);
+        lt_libcurl->easy_setopt(easy, CURLOPT_USERNAME, smtp->place.user);
     if (smtp->place.password)
-        curl_easy_setopt(easy, CURLOPT_PASSWORD, smtp->place.password);
+        lt_libcurl->easy_setopt(easy, CURLOPT_PASSWORD, smtp->place.password);
 }
 
 static int run(struct lt_smtp *smtp, CURLcode *result, long *status) {
@@ -85,7 +85,7 @@ static int run(struct lt_smtp *smtp, CURLcode *result, long *status) {
     *status = 0;
     int code = lt_curl_run(&smtp->curl, result);
     if (code == 0)
-        curl_easy_getinfo(smtp->curl.easy, CURLINFO_RESPONSE_CODE, status);
+        lt_libcurl->easy_getinfo(smtp->curl.easy, CURLINFO_RESPONSE_CODE, status);
     return code;
 }
 
@@ -103,12 +103,12 @@ static int try_server(struct lt_smtp *smtp, struct leat_error *error) {
     CURLcode result;
     long status;
     CURL *easy = smtp->curl.easy;
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "NOOP");
-    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    lt_libcurl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "NOOP");
+    lt_libcurl->easy_setopt(easy, CURLOPT_NOBODY, 1L);
     int code = run(smtp, &result, &status);
-    curl_easy_setopt(easy, CURLOPT_NOBODY, 0L);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    lt_libcurl->easy_setopt(easy, CURLOPT_NOBODY, 0L);
+    lt_libcurl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
+    lt_libcurl->easy_setopt(easy, CURLOPT_UPLOAD, 1L);
     if (code)
         return leat_fail(error, code, "%s", strerror(-code));
     return result ? fail(smtp, -EIO, result, error) : 0;
@@ -176,9 +176,9 @@ int lt_smtp_send(struct lt_smtp *smtp, struct leat_bytes sender, const struct cu
     char from[260];
     CURL *easy = smtp->curl.easy;
     snprintf(from, sizeof from, "<%.*s>", (int)sender.size, sender.data);
-    curl_easy_setopt(easy, CURLOPT_MAIL_FROM, from);
-    curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, recipients);
-    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)mail.size);
+    lt_libcurl->easy_setopt(easy, CURLOPT_MAIL_FROM, from);
+    lt_libcurl->easy_setopt(easy, CURLOPT_MAIL_RCPT, recipients);
+    lt_libcurl->easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)mail.size);
     leat_time give_up = lt_after(smtp->settings.patience);
     for (unsigned attempts = 0;; attempts++) {
         bool again;
