@@ -55,6 +55,14 @@ static void print_range(FILE *file, const char *name, const struct lt_range *ran
     fprintf(file, "%s %.3g (%.3g to %.3g)", name, range->value, range->low, range->high);
 }
 
+/* A fit without a peak among the drawn ones has it nowhere. */
+static void print_peak(FILE *file, const struct lt_range *peak) {
+    if (isfinite(peak->high))
+        print_range(file, "/s; peak at", peak);
+    else
+        fprintf(file, "/s; peak at %.3g (%.3g or more)", peak->value, peak->low);
+}
+
 static void print_fit(FILE *file, const struct lt_bench_result *result) {
     if (!result->fitted) {
         fprintf(file, "No curve: the law of scaling wants %d numbers of workers and %d trials of each.\n",
@@ -66,7 +74,7 @@ static void print_fit(FILE *file, const struct lt_bench_result *result) {
     print_range(file, ", coherence κ", &result->fit.kappa);
     print_range(file, ", one worker λ", &result->fit.lambda);
     if (result->fit.has_peak)
-        print_range(file, "/s; peak at", &result->fit.peak);
+        print_peak(file, &result->fit.peak);
     else
         fputs("/s; no peak within twice what was tried", file);
     fputs(".\n", file);
