@@ -256,7 +256,7 @@ static int open_file(const char *path, enum lt_store_mode mode, int *fd, struct 
                          "queue:%s: this is %s, not a queue file", path,
                          S_ISDIR(status->st_mode) ? "a directory" : "a device or pipe");
     if (status->st_size == 0 && mode != LT_STORE_CREATE)
-        return leat_fail(error, -EMEDIUMTYPE, "queue:%s: the file is empty, this is not a queue file", path);
+        return leat_fail(error, -EMEDIUMTYPE, "queue:%s: the file is empty, no queue was ever put into it", path);
     return lt_queue_check_head(*fd, path, error);
 }
 
