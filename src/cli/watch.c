@@ -237,6 +237,7 @@ int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_
         failed = start_thread(watch);
     if (!failed && code == 0)
         return 0;
+    lt_status_end(watch->status, &watch->now, &watch->now);
     if (watch->signals >= 0)
         close(watch->signals);
     if (watch->end >= 0)
