@@ -68,7 +68,8 @@ void lt_progress_report(FILE *file, const struct lt_report *report, const struct
     }
     fputs("  ", file);
     write_string(file, "bottleneck", verdict->text);
-    fprintf(file, ",\n  \"capacity\": %.3f, \"gain\": %.3f,\n  \"parts\": [", verdict->capacity, verdict->gain);
+    fprintf(file, ",\n  \"capacity\": %.3f, \"gain\": %.3f, \"agreeing\": %u, \"of_seconds\": %u,\n  \"parts\": [",
+            verdict->capacity, verdict->gain, verdict->agreeing, verdict->seconds);
     for (size_t i = 0; i < last->stage_count; i++) {
         fputs(i ? ",\n" : "\n", file);
         write_stage(file, &last->stages[i], counters_of(last, i));

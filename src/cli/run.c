@@ -22,6 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TELLING = 3 }; /* seconds from which on their agreement says something */
+
 struct run {
     struct lt_command *command;
     struct lt_pipeline *pipeline;
@@ -82,7 +84,10 @@ static void print_end(const struct run *run, const struct lt_verdict *verdict, i
         lt_tune_text(run->tune, &run->report.last, text, sizeof text);
         fprintf(stderr, "leat: -j auto: %s\n", text);
     }
-    if (verdict->kind != LT_LIMIT_NONE)
+    if (verdict->kind != LT_LIMIT_NONE && verdict->seconds >= TELLING)
+        fprintf(stderr, "leat: bottleneck: %s (so in %u of %u s)\n", verdict->text, verdict->agreeing,
+                verdict->seconds);
+    else if (verdict->kind != LT_LIMIT_NONE)
         fprintf(stderr, "leat: bottleneck: %s\n", verdict->text);
     else if (run->report.last.counts.in)
         fprintf(stderr, "leat: %s\n", verdict->text);
@@ -113,6 +118,8 @@ static int finish(struct run *run) {
     struct lt_verdict verdict = {0};
     if (run->report.outcome != LT_NOT_STARTED)
         lt_verdict(&start, &run->report.last, lt_processors(), &verdict);
+    verdict.seconds = run->watch.agreement.seconds;
+    verdict.agreeing = run->watch.agreement.said[verdict.stage][verdict.kind];
     print_end(run, &verdict, code);
     if (extra->end)
         code = extra->end(extra->argument, &run->report, &verdict, code, front->quiet);

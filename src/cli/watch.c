@@ -21,6 +21,7 @@
 
 enum {
     FRAME_MILLISECONDS = 200,
+    LOOK_MILLISECONDS = 1000, /* when nothing is shown: for the verdict */
     LONGEST_LINE = 4096,
     LONGEST_NOTE = 128,
     STACK = 256 * 1024,
@@ -100,6 +101,13 @@ static void print_json(struct lt_watch *watch) {
     free(text);
 }
 
+static void agree(struct lt_watch *watch) {
+    struct lt_verdict verdict;
+    lt_verdict(&watch->before[1], &watch->now, lt_processors(), &verdict);
+    watch->agreement.seconds++;
+    watch->agreement.said[verdict.stage][verdict.kind]++;
+}
+
 /* Rates are taken over one to two seconds: long enough to be steady, short enough to be news. */
 static void look(struct lt_watch *watch) {
     lt_pipeline_snapshot(watch->pipeline, &watch->now);
@@ -109,6 +117,7 @@ static void look(struct lt_watch *watch) {
         show_line(watch);
     if (watch->now.elapsed - watch->before[1].elapsed < LEAT_SECOND)
         return;
+    agree(watch);
     if (watch->front->stats && !watch->front->quiet)
         print_stats(watch);
     if (watch->front->stats_json)
@@ -175,18 +184,18 @@ void lt_watch_block(sigset_t *set) {
 
 static void *work(void *argument) {
     struct lt_watch *watch = argument;
-    bool frames = watch->progress || watch->front->stats || watch->front->stats_json || watch->status || watch->tune;
+    bool shows = watch->progress || watch->front->stats || watch->front->stats_json || watch->status || watch->tune;
+    int pause = shows ? FRAME_MILLISECONDS : LOOK_MILLISECONDS;
     for (;;) {
         struct pollfd wait[] = {{.fd = watch->end, .events = POLLIN}, {.fd = watch->signals, .events = POLLIN}};
-        int ready = poll(wait, 2, frames ? FRAME_MILLISECONDS : -1);
+        int ready = poll(wait, 2, pause);
         if (ready < 0 && errno != EINTR)
             return NULL;
         if (ready > 0 && wait[0].revents)
             return NULL;
         if (ready > 0 && wait[1].revents)
             take_signal(watch);
-        if (frames)
-            look(watch);
+        look(watch);
     }
 }
 

@@ -17,6 +17,12 @@
 
 struct lt_status;
 
+/** What the verdict was on single seconds of the run. */
+struct lt_agreement {
+    unsigned seconds;
+    unsigned said[LT_MAX_STAGES + 2][LT_LIMITS]; /* by part and kind */
+};
+
 struct lt_watch {
     const struct lt_front *front;
     const struct lt_run_extra *extra;
@@ -31,6 +37,7 @@ struct lt_watch {
     unsigned stops;   /* signals so far */
     int signal;       /* the first of them; 0: none */
     struct lt_snapshot now, before[2];
+    struct lt_agreement agreement;
     leat_time printed; /* --stats: when */
 };
 

@@ -128,13 +128,16 @@ struct lt_verdict {
         LT_LIMIT_STAGE,
         LT_LIMIT_SERVER,
         LT_LIMIT_INPUT,
-        LT_LIMIT_OUTPUT
+        LT_LIMIT_OUTPUT,
+        LT_LIMITS
     } kind;
     size_t stage;    /**< index into snapshot.stages */
     double capacity; /**< items a second of the bottleneck; 0: unknown */
     double gain;     /**< predicted throughput with one more worker, divided by today's; 1: none */
     size_t next;     /**< the stage that would limit then */
-    char text[256];  /**< one sentence */
+    unsigned seconds,
+        agreeing;   /**< of the run that were looked at alone, and those with the same verdict; whoever looks sets it */
+    char text[256]; /**< one sentence */
 };
 /** "processors", "stage" … */
 const char *lt_limit_name(int kind);

@@ -83,6 +83,17 @@ def test_rate():
     compare(("gen:?count=750", ":", "rate", "500/s", ":", "null:"), 2, "the rate you set: rate", None, 1)
 
 
+def test_agreement():
+    """from three seconds on the verdict says in how many of them it was the same"""
+    run = leat("gen:?count=2000", ":", "rate", "500/s", ":", "null:", "--report", "r.json").check(0)
+    with open("r.json", encoding="utf-8") as file:
+        report = json.load(file)
+    assert 3 <= report["agreeing"] <= report["of_seconds"], report
+    assert f"raise the rate to go faster (so in {report['agreeing']} of {report['of_seconds']} s)" in run.err, run
+    run = leat("gen:?count=100", ":", "rate", "500/s", ":", "null:").check(0)
+    assert "(so in" not in run.err, run
+
+
 def test_source():
     """a source that gives little"""
     compare(("-", ":", "match", "x=y", ":", "null:"), 2, "the source: everything waits for -", 1.5, 1,
