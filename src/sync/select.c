@@ -203,7 +203,8 @@ static int park(struct wait *wait, leat_time deadline) {
     enlist(wait, token);
     struct leat_chan *first = wait->locked_count ? wait->locked[0] : NULL;
     lt_waits(self, LT_WAIT_SELECT, first, first ? first->name : NULL);
-    int result = lt_park_until(self, token, deadline, unlock_all, wait);
+    /* Without a lock that is held nothing keeps the task from going on while its callback reads. */
+    int result = lt_park_until(self, token, deadline, wait->locked_count ? unlock_all : NULL, wait);
     delist(wait);
     if (result >= 0)
         wait->cases[result].error = wait->waiters[result].closed ? -EPIPE : 0;
