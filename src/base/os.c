@@ -2,6 +2,7 @@
 #include "base/os.h"
 
 #include <errno.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -87,4 +88,12 @@ void lt_report(int fd, const char *text, size_t size) {
         text += written;
         size -= (size_t)written;
     }
+}
+
+int lt_open_cached(int parent, const char *path, int flags) {
+    if (on_valgrind())
+        return -ENOSYS;
+    struct open_how how = {.flags = (uint64_t)(unsigned)flags, .resolve = RESOLVE_CACHED};
+    long fd = syscall(SYS_openat2, parent, path, &how, sizeof how);
+    return fd < 0 ? -errno : (int)fd;
 }

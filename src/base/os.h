@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * What the runtime asks of Linux beyond libc: guarding memory and writing
- * (os.c); threads, sleeping, counting processors (threads.c, which a simulation
+ * What is asked of Linux beyond libc: guarding memory, writing, opening (os.c); threads, sleeping, counting processors (threads.c, which a simulation
  * replaces by src/simulate/threads.c). All calls return 0 (or a count) or a
  * negative errno value and restart after a signal.
  */
@@ -54,6 +53,12 @@ void lt_futex_wake(_Atomic uint32_t *word, int count);
 
 /** Processors this process may use: affinity and the quota of its control group, at least 1. */
 unsigned lt_processors(void);
+
+/**
+ * openat() for a file or directory that the system knows without asking a disk or a server; -EAGAIN for others, and
+ * other errors also where the system has no such call.
+ */
+int lt_open_cached(int parent, const char *path, int flags);
 
 /** Threads of this process now; 0 when that cannot be told. */
 unsigned lt_threads(void);

@@ -4,7 +4,11 @@
  * that a match after it searches that. With a name the content also becomes a
  * value of the item; the item itself stays the path.
  *
- * All files of a batch are read in one call that blocks, one after the other.
+ * A file that the system has in its caches is read at once, by the worker: the
+ * hand-over to another thread would take longer than most files. From the first
+ * one on that has to be waited for, those of the batch are read one after the
+ * other in one call that blocks. Whatever fails without waiting is tried again
+ * there, so that errors have one place, and systems without such calls work.
  * The contents live as long as the batch, hence the limit for each file and the
  * small batches of the sources of paths. What cannot be read fails alone.
  *
@@ -17,6 +21,7 @@
  */
 #include "stages/stages.h"
 #include "base/error.h"
+#include "base/os.h"
 #include "ends/lines/block.h"
 #include "ends/lines/input.h"
 
@@ -26,9 +31,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum { ROOM = 4096, BLOCK = 1 << 20, ALIGNMENT = 64 };
+enum {
+    ROOM = 4096,
+    LARGE = 1 << 20,
+    BLOCK = 1 << 20,
+    ALIGNMENT = 64,
+    OPEN = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
+};
 
 struct settings {
     const char *add;
@@ -114,6 +126,7 @@ static void shrink(struct memory *memory, const char *piece, size_t size) {
 struct file {
     struct memory *memory;
     const struct settings *settings;
+    bool may_wait;
     int fd;
     uint64_t promised;      /* bytes, by the system; 0: nothing was */
     struct lt_input *input; /* NULL: read as it is */
@@ -124,14 +137,13 @@ struct file {
 
 /* Paths that the system finds too long are opened in pieces. `path` is changed. */
 static int open_path(char *path) {
-    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     int parent = AT_FDCWD;
     for (;;) {
         size_t length = strlen(path);
         char *slash = length < PATH_MAX ? NULL : memrchr(path, '/', PATH_MAX - 1);
         if (slash)
             *slash = '\0';
-        int fd = openat(parent, slash == path ? "/" : path, slash ? O_PATH | O_DIRECTORY | O_CLOEXEC : flags);
+        int fd = openat(parent, slash == path ? "/" : path, slash ? O_PATH | O_DIRECTORY | O_CLOEXEC : OPEN);
         int code = fd < 0 ? -errno : fd;
         if (parent >= 0)
             close(parent);
@@ -150,7 +162,7 @@ static int open_file(struct file *file, struct leat_bytes path) {
     name[path.size] = '\0';
     if (path.size == 0 || memchr(name, '\0', path.size))
         return leat_fail(&file->why, -EINVAL, "is not a path");
-    file->fd = open_path(name);
+    file->fd = file->may_wait ? open_path(name) : lt_open_cached(AT_FDCWD, name, OPEN);
     if (file->fd < 0)
         return leat_fail(&file->why, file->fd, "cannot open: %s", strerror(-file->fd));
     return 0;
@@ -170,6 +182,8 @@ static int check_file(struct file *file) {
     /* One byte more shows the end. What claims to be empty (in /proc) need not be. */
     uint64_t size = (uint64_t)status.st_size < file->settings->max ? (uint64_t)status.st_size : file->settings->max;
     file->promised = (uint64_t)status.st_size;
+    if (!file->may_wait && size > LARGE)
+        return -EAGAIN;
     file->room = size + 1 > ROOM ? size + 1 : ROOM;
     file->data = take(file->memory, file->room);
     return file->data ? 0 : leat_fail(&file->why, -ENOMEM, "out of memory");
@@ -193,7 +207,8 @@ static ptrdiff_t read_some(struct file *file) {
         return lt_input_read(file->input, room, size, &file->why);
     ssize_t count;
     do
-        count = read(file->fd, room, size);
+        count = file->may_wait ? read(file->fd, room, size)
+                               : preadv2(file->fd, &(struct iovec){room, size}, 1, -1, RWF_NOWAIT);
     while (count < 0 && errno == EINTR);
     return count < 0 ? leat_fail(&file->why, -errno, "cannot read: %s", strerror(errno)) : count;
 }
@@ -240,9 +255,30 @@ static int read_file(struct file *file) {
 
 /* ------------------------------------------------------------------- items */
 
-static int read_item(const struct read_stage *read, struct memory *memory, struct leat_item *item,
-                     struct leat_error *error) {
-    struct leat_batch *batch = memory->batch;
+static int read_path(struct file *file, struct leat_bytes path) {
+    int code = open_file(file, path);
+    if (code == 0)
+        code = read_file(file);
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->data)
+        shrink(file->memory, file->data, code ? 0 : file->size);
+    return code;
+}
+
+/* The part of a batch that is read in one go. */
+struct reading {
+    const struct read_stage *read;
+    struct memory memory;
+    size_t next; /* item */
+    bool may_wait;
+    struct leat_error *error;
+};
+
+/* -EAGAIN: it was not read, because it would have to wait or because it fails. */
+static int read_item(struct reading *reading, struct leat_item *item) {
+    const struct read_stage *read = reading->read;
+    struct leat_batch *batch = reading->memory.batch;
     struct leat_bytes path;
     struct leat_error why;
     int code = leat_item_text(batch, item, read->settings.field, &path, &why);
@@ -250,45 +286,44 @@ static int read_item(const struct read_stage *read, struct memory *memory, struc
         leat_item_fail(batch, item, code, "no path: %s", why.text);
         return 0;
     }
-    struct file file = {.memory = memory, .settings = &read->settings, .fd = -1};
-    code = open_file(&file, path);
-    if (code == 0)
-        code = read_file(&file);
-    if (file.fd >= 0)
-        close(file.fd);
+    struct file file = {
+        .memory = &reading->memory, .settings = &read->settings, .may_wait = reading->may_wait, .fd = -1};
+    code = read_path(&file, path);
+    if (code && !reading->may_wait)
+        return -EAGAIN;
     if (code) {
         leat_item_fail(batch, item, code, "%.*s: %s", (int)(path.size < PATH_MAX ? path.size : PATH_MAX), path.data,
                        file.why.text);
         return 0;
     }
-    shrink(memory, file.data, file.size);
     item->text = (struct leat_bytes){file.data, file.size};
     if (read->name.size && leat_item_add_text(batch, item, read->name, item->text))
-        return leat_fail(error, -ENOMEM, "read: out of memory for the content of %.*s", (int)path.size, path.data);
+        return leat_fail(reading->error, -ENOMEM, "read: out of memory for the content of %.*s", (int)path.size,
+                         path.data);
     return 0;
 }
-
-struct reading {
-    const struct read_stage *read;
-    struct memory memory;
-    struct leat_error *error;
-};
 
 static int read_items(void *arg) {
     struct reading *reading = arg;
     struct leat_batch *batch = reading->memory.batch;
-    int code = 0;
-    for (size_t i = 0; i < batch->count && code == 0; i++)
-        if (batch->items[i].fate == LEAT_LIVE)
-            code = read_item(reading->read, &reading->memory, &batch->items[i], reading->error);
-    return code;
+    for (; reading->next < batch->count; reading->next++) {
+        struct leat_item *item = &batch->items[reading->next];
+        int code = item->fate == LEAT_LIVE ? read_item(reading, item) : 0;
+        if (code)
+            return code;
+    }
+    return 0;
 }
 
 static int process(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error) {
-    struct reading reading = {stage, {.batch = batch, .blocks = worker}, error};
+    struct reading reading = {.read = stage, .memory = {.batch = batch, .blocks = worker}, .error = error};
+    int code = read_items(&reading);
+    if (code != -EAGAIN)
+        return code;
     error->text[0] = '\0';
+    reading.may_wait = true;
     enum leat_state before = leat_batch_state(batch, LEAT_WAITS_OUTSIDE);
-    int code = leat_block(read_items, &reading);
+    code = leat_block(read_items, &reading);
     leat_batch_state(batch, before);
     if (code && !error->text[0])
         return leat_fail(error, code, "read: %s", strerror(-code));

@@ -477,7 +477,8 @@ int signalfd(int fd, const sigset_t *mask, int flags) {
     return fails(EVENT, "signalfd") ? -1 : NEXT(signalfd)(fd, mask, flags);
 }
 
-/* Of the calls that have no function of their own: a wait that ends too early, and the shorter way to guard stacks. */
+/* Of the calls that have no function of their own: a wait that ends too early, the shorter way to guard stacks, and
+ * opening what the system has in its caches. */
 long syscall(long number, ...) {
     long a[6];
     va_list arguments;
@@ -487,7 +488,8 @@ long syscall(long number, ...) {
     va_end(arguments);
     bool waits = number == SYS_futex && (a[1] & FUTEX_CMD_MASK) != FUTEX_WAKE;
     bool guards = number == SYS_process_madvise || number == SYS_pidfd_open;
-    if ((waits && fails(FUTEX, "futex")) || (guards && fails(ADVISE, "process_madvise")))
+    if ((waits && fails(FUTEX, "futex")) || (guards && fails(ADVISE, "process_madvise")) ||
+        (number == SYS_openat2 && fails(OPEN, "openat2")))
         return -1;
     return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
@@ -553,6 +555,14 @@ ssize_t pread(int fd, void *room, size_t size, off_t offset) {
 
 ssize_t pread64(int fd, void *room, size_t size, off_t offset) {
     return read_at(fd, room, size, offset);
+}
+
+ssize_t preadv2(int fd, const struct iovec *pieces, int count, off_t offset, int flags) {
+    return fails(READ, "preadv2") ? -1 : NEXT(preadv2)(fd, pieces, count, offset, flags);
+}
+
+ssize_t preadv64v2(int fd, const struct iovec *pieces, int count, off_t offset, int flags) {
+    return fails(READ, "preadv2") ? -1 : NEXT(preadv2)(fd, pieces, count, offset, flags);
 }
 
 ssize_t getdents64(int fd, void *room, size_t size) {

@@ -31,3 +31,11 @@ END
     run -9 valgrind -q --error-exitcode=9 "$BATS_TEST_TMPDIR/wrong"
     [[ "$output" == *"Invalid read of size 4"*"reads_freed"* ]]
 }
+
+@test "valgrind has nothing to say about a walk that reads files, although it does not know how leat opens them" {
+    [ -z "$skip_sanitized" ] || return 0
+    mkdir -p "$BATS_TEST_TMPDIR/tree/below"
+    for i in 1 2 3; do echo "$i" | tee "$BATS_TEST_TMPDIR/tree/$i" >"$BATS_TEST_TMPDIR/tree/below/$i"; done
+    run -0 --separate-stderr valgrind -q --error-exitcode=9 "$LEAT_BUILD/leat" "dir:$BATS_TEST_TMPDIR/tree" : read : null:
+    [[ "$stderr" == "leat: 6 in = 6 delivered "* ]]
+}

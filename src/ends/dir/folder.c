@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ends/dir/folder.h"
+#include "base/os.h"
 #include "base/atomic.h"
 #include "base/hash.h"
 
@@ -141,9 +142,11 @@ bool lt_folder_is_below(const struct lt_folder *folder, const struct stat *statu
 
 /* --------------------------------------------------------------- descriptors */
 
-int lt_open_folder(int parent, const char *name, int flags, bool follow) {
+int lt_open_folder(int parent, const char *name, int flags, bool follow, bool may_wait) {
     int fd;
     flags |= O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+    if (!may_wait)
+        return lt_open_cached(parent, name, flags);
     do
         fd = openat(parent, name, flags);
     while (fd < 0 && errno == EINTR);
@@ -184,7 +187,7 @@ static int give_back(struct lt_folder *folder, int fd) {
 
 static int reopen(struct lt_folder *folder, int parent, bool follow) {
     struct stat status;
-    int fd = lt_open_folder(parent, folder->name, O_PATH, follow);
+    int fd = lt_open_folder(parent, folder->name, O_PATH, follow, true);
     if (fd < 0)
         return fd;
     int code = fstat(fd, &status) < 0 ? -errno : 0;

@@ -73,8 +73,11 @@ void lt_folder_unpin(struct lt_folder *folder);
 /** Close what the keeper keeps and nobody uses. */
 void lt_keeper_close(struct lt_keeper *keeper);
 
-/** Open the directory `name` in `parent`; a link only with `follow`. A descriptor or a negative errno value. */
-int lt_open_folder(int parent, const char *name, int flags, bool follow);
+/**
+ * Open the directory `name` in `parent`; a link only with `follow`; unless `may_wait` only what the system has in its
+ * caches. A descriptor or a negative errno value.
+ */
+int lt_open_folder(int parent, const char *name, int flags, bool follow, bool may_wait);
 
 /** Whether one of the folders from `folder` up to the root is this directory. With `known` only. */
 bool lt_folder_is_below(const struct lt_folder *folder, const struct stat *status);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A visit. Everything from `slice` down to it runs in leat_block(); what is left
- * of a directory or a branch when a slice ends stands in the visitor.
+ * A visit. What is left of a directory or a branch when a slice ends stands in
+ * the visitor. Only lt_dir_visit() itself, at the end, is always run by its task:
+ * a slice that may wait is in leat_block().
  *
  * Steps are taken whole or not at all: one that finds the block of paths full
  * has changed nothing, and is taken again with an empty one.
@@ -20,6 +21,7 @@
 enum {
     DONE = 0,
     MORE = 1,               /* the slice is over, the visit is not */
+    WAITS = 2,              /* what comes next needs a slice that may wait */
     MOST_FOUND = 256 << 10, /* bytes of branches found in one slice */
 };
 
@@ -199,12 +201,14 @@ static int add_below(struct lt_visitor *visitor, struct leat_bytes name) {
 
 /* ---------------------------------------------------------------- entries */
 
-/* 'f', 'd', 'l', or 'o' for others; a negative errno value when it cannot be told. */
+/* 'f', 'd', 'l', or 'o' for others; WAITS; a negative errno value when it cannot be told. */
 static int type_of(const struct lt_visitor *visitor, const struct dirent64 *entry) {
     unsigned char type = entry->d_type;
     bool follow = visitor->walk->options.follow;
     if (type == DT_UNKNOWN || (type == DT_LNK && follow)) {
         struct stat status;
+        if (!visitor->may_wait)
+            return WAITS;
         int result = fstatat(visitor->fd, entry->d_name, &status, follow ? 0 : AT_SYMLINK_NOFOLLOW);
         /* A link that leads nowhere is a link. */
         if (result < 0 && errno == ENOENT && follow)
@@ -224,6 +228,8 @@ static int see_entry(struct lt_visitor *visitor, const struct dirent64 *entry) {
     int type = type_of(visitor, entry);
     if (type < 0)
         return put_problem(visitor, visitor->prefix, visitor->hash, name, type, "cannot tell what it is");
+    if (type == WAITS)
+        return WAITS;
     struct leat_bytes bytes = {name, strlen(name)};
     int code = type == options->type ? put_match(visitor, bytes) : DONE;
     bool enters = type == 'd' && (options->max_depth == 0 || visitor->depth + 1 < options->max_depth);
@@ -252,11 +258,13 @@ static int read_entries(struct lt_visitor *visitor) {
 /* Descriptors are short: without those kept for later there may be one. */
 static int open_at(struct lt_visitor *visitor, int parent) {
     bool follow = visitor->walk->options.follow;
-    int fd = lt_open_folder(parent, visitor->name, O_RDONLY, follow);
+    int fd = lt_open_folder(parent, visitor->name, O_RDONLY, follow, visitor->may_wait);
+    if (!visitor->may_wait)
+        return fd;
     if (fd != -EMFILE && fd != -ENFILE)
         return fd;
     lt_keeper_close(visitor->keeper);
-    return lt_open_folder(parent, visitor->name, O_RDONLY, follow);
+    return lt_open_folder(parent, visitor->name, O_RDONLY, follow, true);
 }
 
 /* What is known now of the directory `fd`, the one named visitor->name. 1: it is not to be entered. */
@@ -313,6 +321,8 @@ static int begin_directory(struct lt_visitor *visitor, int fd) {
 static int enter_next(struct lt_visitor *visitor) {
     const char *problem;
     int fd = -1, code = open_next(visitor, &fd, &problem);
+    if (code < 0 && !visitor->may_wait)
+        return WAITS;
     if (code < 0)
         return put_problem(visitor, visitor->above->prefix, visitor->above->hash, visitor->name, code, problem);
     return code == 0 ? begin_directory(visitor, fd) : DONE;
@@ -414,7 +424,15 @@ int lt_dir_visit(struct leat_visit *visit) {
     visitor->branches_end = visit->branches + visit->count;
     visitor->name = visitor->names_end = NULL;
     for (;;) {
-        int code = leat_block(slice, visitor);
+        int code = leat_yield();
+        if (code)
+            return code;
+        visitor->may_wait = false;
+        code = slice(visitor);
+        if (code == WAITS) {
+            visitor->may_wait = true;
+            code = leat_block(slice, visitor);
+        }
         int added = add_branches(visitor, visit);
         if (code < 0 || added < 0)
             return code < 0 ? code : added;

@@ -42,6 +42,8 @@ struct lt_visitor {
     struct lt_blocks *blocks;
     struct lt_paths *paths; /* being filled, or NULL */
 
+    bool may_wait; /* in this slice */
+
     /* The path of `above` and a slash, behind it that of the present directory. */
     char *path;
     size_t path_room;

@@ -9,10 +9,14 @@
  *   adds those below as branches. So a worker goes depth first, and what waits
  *   is, for each worker, at most what stands below LT_NAMES * LT_BRANCHES
  *   directories of each level on its way down: names, not paths, and no entries.
- * - Everything that waits for a disk is in leat_block(), a slice of a visit at a
- *   time: the pipeline goes on meanwhile, and a stop is felt after a slice. A
- *   slice is long against the hand-over to another thread and short against a
- *   person's patience, so others get their branches early.
+ * - A visit goes on in slices; a stop is felt after one. A slice is long against
+ *   the hand-over to another thread and short against a person's patience, so
+ *   others get their branches early.
+ * - Directories that the system has in its caches are read by the worker itself:
+ *   the hand-over would leave a processor idle for as long as some of them take.
+ *   (Whoever knows a directory mostly knows its entries; that cannot be asked.)
+ *   At the first one that has to be waited for, the slice goes on in
+ *   leat_block(), as one does for all that fails without waiting.
  * - A slice also ends when the block of paths is full: then the visit's task puts
  *   it into the channel, and waits there when the reader is behind. At the end of
  *   a visit the block goes as it is: nobody waits with a path in its hands.
