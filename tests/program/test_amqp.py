@@ -12,6 +12,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "servers"))
 from amqp import Client
+from prediction import compare
 from program import end, leat, run_tests, start, write
 from proxy import Proxy
 from rabbitmq import Broker, free_ports
@@ -285,6 +286,17 @@ def test_verdict():
         process.send_signal(signal.SIGTERM)
         run = end(process).check(128 + signal.SIGTERM).counted(delivered=10)
         assert "bottleneck: the source: amqp:verdict.in has nothing " in run.err, run
+    proxy.close()
+
+
+def test_prediction():
+    """where the broker confirms slowly one more worker brings nothing"""
+    proxy = Proxy(BROKER.port, delay=0.02)
+    with connect() as client:
+        client.declare("prediction.in")
+        client.declare("prediction.out", x_max_length=10)
+        compare(("amqp:prediction.in", ":", *MATCH, ":", f"amqp://guest@127.0.0.1:{proxy.port}/?queue=prediction.out", "--batch", 50),
+                2, "the broker: ", None, 1, prepare=lambda: client.publish("prediction.in", map(body, range(4000))))
     proxy.close()
 
 
