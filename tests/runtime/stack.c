@@ -219,7 +219,7 @@ static size_t start_and_park(size_t count) {
 /* All of them have a stack at once; with a mapping or two for each this exceeds vm.max_map_count. */
 static int many_started(void *arg) {
     (void)arg;
-    start_and_park(THREAD_SANITIZER ? 4000 : scaled(100000)); /* ThreadSanitizer knows 8128 stacks at most */
+    start_and_park(scaled(THREAD_SANITIZER ? 40000 : 100000)); /* ThreadSanitizer knows 8128 stacks at most */
     return 0;
 }
 

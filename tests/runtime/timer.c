@@ -194,12 +194,12 @@ static int yield_until_told(void *arg) {
     return 0;
 }
 
-/* So many tasks are ready at all times that the workers' own queues overflow. */
+/* So many tasks are ready at all times that the workers' own queues, of 256 each, overflow. */
 static int timers_in_a_crowd(void *arg) {
     (void)arg;
     struct hog hog = {false};
     struct leat_scope *scope = leat_scope_open(NULL);
-    for (int i = 0; i < rounds(2000, 20); i++)
+    for (int i = 0; i < rounds(300 * (int)leat_workers(), 20); i++)
         leat_go(scope, yield_until_told, &hog);
     for (int i = 0; i < 3; i++)
         equal(leat_sleep(LEAT_MILLISECOND), 0);
