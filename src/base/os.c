@@ -2,11 +2,13 @@
 #include "base/os.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #if defined(LEAT_VALGRIND)
@@ -15,6 +17,9 @@
 
 /* Linux 6.13; glibc 2.36 does not know the name. */
 enum { GUARD_INSTALL = 102 };
+
+/* Of file systems that the kernel's headers do not know. */
+enum { ZFS_MAGIC = 0x2fc12fc1, BCACHEFS_MAGIC = (int)0xca451a4e };
 
 void *lt_reserve(size_t size) {
     void *memory =
@@ -90,10 +95,24 @@ void lt_report(int fd, const char *text, size_t size) {
     }
 }
 
-int lt_open_cached(int parent, const char *path, int flags) {
+int lt_open_cached(int parent, const char *path, int flags, bool within) {
     if (on_valgrind())
         return -ENOSYS;
-    struct open_how how = {.flags = (uint64_t)(unsigned)flags, .resolve = RESOLVE_CACHED};
+    struct open_how how = {.flags = (uint64_t)(unsigned)flags,
+                           .resolve = RESOLVE_CACHED | (within ? RESOLVE_NO_XDEV : 0)};
     long fd = syscall(SYS_openat2, parent, path, &how, sizeof how);
     return fd < 0 ? -errno : (int)fd;
+}
+
+bool lt_is_local(int fd) {
+    static const uint32_t local[] = {EXT4_SUPER_MAGIC,     XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,     F2FS_SUPER_MAGIC,
+                                     TMPFS_MAGIC,          RAMFS_MAGIC,     OVERLAYFS_SUPER_MAGIC, SQUASHFS_MAGIC,
+                                     EROFS_SUPER_MAGIC_V1, ZFS_MAGIC,       BCACHEFS_MAGIC};
+    struct statfs status;
+    if (fstatfs(fd, &status) < 0)
+        return false;
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        if ((uint32_t)status.f_type == local[i])
+            return true;
+    return false;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * What is asked of Linux beyond libc: guarding memory, writing, opening (os.c); threads, sleeping, counting processors (threads.c, which a simulation
- * replaces by src/simulate/threads.c). All calls return 0 (or a count) or a
- * negative errno value and restart after a signal.
+ * What is asked of Linux beyond libc: guarding memory, writing, opening (os.c); threads, sleeping, counting processors
+ * (threads.c, which a simulation replaces by src/simulate/threads.c). All calls return 0 (or a count) or a negative
+ * errno value and restart after a signal.
  */
 #ifndef LEAT_BASE_OS_H
 #define LEAT_BASE_OS_H
@@ -10,6 +10,7 @@
 #include "leat.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,10 +56,14 @@ void lt_futex_wake(_Atomic uint32_t *word, int count);
 unsigned lt_processors(void);
 
 /**
- * openat() for a file or directory that the system knows without asking a disk or a server; -EAGAIN for others, and
- * other errors also where the system has no such call.
+ * openat() for a file or directory whose path the system knows without asking a disk or a server; `within`: and that is
+ * not on another file system than `parent`. -EAGAIN or -EXDEV for others, and other errors also where the system has no
+ * such call. A network file system may still ask when it opens, and later.
  */
-int lt_open_cached(int parent, const char *path, int flags);
+int lt_open_cached(int parent, const char *path, int flags, bool within);
+
+/** Whether a file or directory is on a file system of this machine's own, which asks nobody for what it has cached. */
+bool lt_is_local(int fd);
 
 /** Threads of this process now; 0 when that cannot be told. */
 unsigned lt_threads(void);

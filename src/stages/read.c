@@ -8,7 +8,9 @@
  * hand-over to another thread would take longer than most files. From the first
  * one on that has to be waited for, those of the batch are read one after the
  * other in one call that blocks. Whatever fails without waiting is tried again
- * there, so that errors have one place, and systems without such calls work.
+ * there, so that errors have one place, and systems without such calls work;
+ * packed files are unpacked there. A file system that may ask a server for what
+ * it knows is noticed at the first file; no worker reads by itself for a second then.
  * The contents live as long as the batch, hence the limit for each file and the
  * small batches of the sources of paths. What cannot be read fails alone.
  *
@@ -20,6 +22,8 @@
  * workers of the pipeline are already as many as the disk can use.
  */
 #include "stages/stages.h"
+#include "base/atomic.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/os.h"
 #include "ends/lines/block.h"
@@ -49,9 +53,12 @@ struct settings {
     bool raw;
 };
 
+static const leat_time WARY = LEAT_SECOND;
+
 struct read_stage {
     struct settings settings;
-    struct leat_bytes name; /* of the value; size 0: none */
+    _Atomic(leat_time) wary; /* until then everything is in leat_block() */
+    struct leat_bytes name;  /* of the value; size 0: none */
 };
 
 static const struct leat_option options[] = {
@@ -127,6 +134,7 @@ struct file {
     struct memory *memory;
     const struct settings *settings;
     bool may_wait;
+    bool remote; /* on a file system that may have to be waited for, which was unexpected */
     int fd;
     uint64_t promised;      /* bytes, by the system; 0: nothing was */
     struct lt_input *input; /* NULL: read as it is */
@@ -162,10 +170,11 @@ static int open_file(struct file *file, struct leat_bytes path) {
     name[path.size] = '\0';
     if (path.size == 0 || memchr(name, '\0', path.size))
         return leat_fail(&file->why, -EINVAL, "is not a path");
-    file->fd = file->may_wait ? open_path(name) : lt_open_cached(AT_FDCWD, name, OPEN);
+    file->fd = file->may_wait ? open_path(name) : lt_open_cached(AT_FDCWD, name, OPEN, false);
     if (file->fd < 0)
         return leat_fail(&file->why, file->fd, "cannot open: %s", strerror(-file->fd));
-    return 0;
+    file->remote = !file->may_wait && !lt_is_local(file->fd);
+    return file->remote ? -EAGAIN : 0;
 }
 
 static int too_large(struct file *file) {
@@ -242,6 +251,8 @@ static int read_file(struct file *file) {
     code = read_all(file);
     if (file->settings->raw || !looks_packed(file))
         return code;
+    if (!file->may_wait)
+        return -EAGAIN;
     if (lseek(file->fd, 0, SEEK_SET) < 0)
         return leat_fail(&file->why, -errno, "cannot read: %s", strerror(errno));
     file->input = lt_input_new(file->fd, "its content", 0);
@@ -268,7 +279,7 @@ static int read_path(struct file *file, struct leat_bytes path) {
 
 /* The part of a batch that is read in one go. */
 struct reading {
-    const struct read_stage *read;
+    struct read_stage *read;
     struct memory memory;
     size_t next; /* item */
     bool may_wait;
@@ -277,7 +288,7 @@ struct reading {
 
 /* -EAGAIN: it was not read, because it would have to wait or because it fails. */
 static int read_item(struct reading *reading, struct leat_item *item) {
-    const struct read_stage *read = reading->read;
+    struct read_stage *read = reading->read;
     struct leat_batch *batch = reading->memory.batch;
     struct leat_bytes path;
     struct leat_error why;
@@ -289,6 +300,8 @@ static int read_item(struct reading *reading, struct leat_item *item) {
     struct file file = {
         .memory = &reading->memory, .settings = &read->settings, .may_wait = reading->may_wait, .fd = -1};
     code = read_path(&file, path);
+    if (file.remote)
+        lt_store(&read->wary, lt_now() + WARY, relaxed);
     if (code && !reading->may_wait)
         return -EAGAIN;
     if (code) {
@@ -317,7 +330,7 @@ static int read_items(void *arg) {
 
 static int process(void *stage, void *worker, struct leat_batch *batch, struct leat_error *error) {
     struct reading reading = {.read = stage, .memory = {.batch = batch, .blocks = worker}, .error = error};
-    int code = read_items(&reading);
+    int code = lt_now() < lt_load(&reading.read->wary, relaxed) ? -EAGAIN : read_items(&reading);
     if (code != -EAGAIN)
         return code;
     error->text[0] = '\0';

@@ -146,7 +146,7 @@ int lt_open_folder(int parent, const char *name, int flags, bool follow, bool ma
     int fd;
     flags |= O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
     if (!may_wait)
-        return lt_open_cached(parent, name, flags);
+        return lt_open_cached(parent, name, flags, true);
     do
         fd = openat(parent, name, flags);
     while (fd < 0 && errno == EINTR);

@@ -46,6 +46,7 @@ struct lt_folder {
     uint32_t pins;
     int fd;         /* -1: none at present */
     bool known;     /* device and inode are */
+    bool local;     /* lt_is_local(); set by the walk */
     unsigned depth; /* of the root: 0 */
     uint64_t hash;  /* of its path and a slash, to go on with lt_hash_more() */
     size_t prefix;  /* bytes of both */

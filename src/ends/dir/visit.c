@@ -10,6 +10,7 @@
 #include "ends/dir/visit.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@ enum {
     MOST_FOUND = 256 << 10, /* bytes of branches found in one slice */
 };
 
-static const leat_time SLICE = LEAT_MILLISECOND;
+static const leat_time SLICE = LEAT_MILLISECOND, SLOW = 2 * LEAT_MILLISECOND;
 
 /* How a branch stands in lt_visitor.found; what follows `size` goes to leat_crawl_add(). */
 struct found_names {
@@ -167,7 +168,10 @@ static int make_folder(struct lt_visitor *visitor) {
         return 0;
     const struct stat *status = visitor->known ? &visitor->status : NULL;
     visitor->folder = lt_folder_new(visitor->keeper, visitor->above, visitor->name, visitor->fd, status);
-    return visitor->folder ? 0 : -ENOMEM;
+    if (!visitor->folder)
+        return -ENOMEM;
+    visitor->folder->local = visitor->local;
+    return 0;
 }
 
 static int begin_branch(struct lt_visitor *visitor) {
@@ -314,6 +318,7 @@ static int begin_directory(struct lt_visitor *visitor, int fd) {
     visitor->hash = lt_hash_more(lt_hash_more(above->hash, visitor->name, size), "/", 1);
     visitor->depth = above->depth + 1;
     visitor->fd = fd;
+    visitor->local = !visitor->may_wait || lt_is_local(fd); /* what was opened without waiting is where `above` is */
     visitor->at = visitor->end = 0;
     return DONE;
 }
@@ -335,6 +340,7 @@ static int enter_root(struct lt_visitor *visitor) {
     visitor->fd = lt_folder_pin(root, false);
     visitor->prefix = root->prefix;
     visitor->hash = root->hash;
+    visitor->local = root->local;
     visitor->depth = 0;
     visitor->at = visitor->end = 0;
     return DONE;
@@ -368,6 +374,8 @@ static int see_entries(struct lt_visitor *visitor) {
 static int step(struct lt_visitor *visitor) {
     if (visitor->fd < 0 && visitor->name == visitor->names_end)
         return begin_names(visitor);
+    if (!visitor->may_wait && !(visitor->fd < 0 ? visitor->above->local : visitor->local))
+        return WAITS;
     int code = visitor->fd < 0 ? enter_next(visitor) : see_entries(visitor);
     if (code == DONE && visitor->fd < 0 && visitor->name < visitor->names_end)
         visitor->name += strlen(visitor->name) + 1;
@@ -418,6 +426,37 @@ static int hand_over(struct lt_visitor *visitor, struct leat_visit *visit) {
     return code;
 }
 
+/* What is left of the visit, but for the branch at hand, is for whoever is idle. */
+static int give_away(struct lt_visitor *visitor, struct leat_visit *visit) {
+    for (; visitor->branches < visitor->branches_end; visitor->branches++) {
+        const struct leat_branch *branch = *visitor->branches;
+        struct lt_folder *parent = ((const struct lt_names *)branch->data)->parent;
+        lt_folder_hold(parent);
+        int code = leat_crawl_add(visit, NULL, branch->data, branch->size);
+        if (code < 0) {
+            lt_folder_release(parent);
+            return code;
+        }
+    }
+    return 0;
+}
+
+/* DONE, MORE, or a negative error. */
+static int go_on(struct lt_visitor *visitor, struct leat_visit *visit) {
+    leat_time begin = lt_now();
+    visitor->may_wait = false;
+    int code = slice(visitor);
+    if (code == WAITS) {
+        visitor->may_wait = true;
+        code = leat_block(slice, visitor);
+    }
+    bool slow = visitor->may_wait && lt_now() - begin > SLOW;
+    int added = add_branches(visitor, visit);
+    if (code == MORE && added == 0 && slow)
+        added = give_away(visitor, visit);
+    return code < 0 || added == 0 ? code : added;
+}
+
 int lt_dir_visit(struct leat_visit *visit) {
     struct lt_visitor *visitor = visit->state;
     visitor->branches = visit->branches;
@@ -425,17 +464,10 @@ int lt_dir_visit(struct leat_visit *visit) {
     visitor->name = visitor->names_end = NULL;
     for (;;) {
         int code = leat_yield();
-        if (code)
+        if (code == 0)
+            code = go_on(visitor, visit);
+        if (code < 0)
             return code;
-        visitor->may_wait = false;
-        code = slice(visitor);
-        if (code == WAITS) {
-            visitor->may_wait = true;
-            code = leat_block(slice, visitor);
-        }
-        int added = add_branches(visitor, visit);
-        if (code < 0 || added < 0)
-            return code < 0 ? code : added;
         int given = hand_over(visitor, visit);
         if (given || code == DONE)
             return given;

@@ -57,6 +57,7 @@ struct lt_visitor {
     int fd;                   /* -1: none */
     struct lt_folder *folder; /* held and pinned once something below it has to be entered; else NULL */
     bool known;               /* `status` is of it */
+    bool local;               /* lt_is_local() */
     struct stat status;
     unsigned depth;
     uint64_t hash;

@@ -2,6 +2,7 @@
 #include "ends/dir/visit.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,7 +110,9 @@ static int open_root(struct lt_walk *walk, struct leat_error *error) {
         code = -errno;
     if (code == 0 && !(walk->root = lt_folder_new(&walk->keepers[0], NULL, walk->path, fd, &status)))
         code = -ENOMEM;
-    if (code && fd >= 0)
+    if (code == 0)
+        walk->root->local = lt_is_local(fd);
+    else if (fd >= 0)
         close(fd);
     return code ? leat_fail(error, code, "cannot open: %s", strerror(-code)) : 0;
 }

@@ -14,9 +14,11 @@
  *   others get their branches early.
  * - Directories that the system has in its caches are read by the worker itself:
  *   the hand-over would leave a processor idle for as long as some of them take.
- *   (Whoever knows a directory mostly knows its entries; that cannot be asked.)
  *   At the first one that has to be waited for, the slice goes on in
  *   leat_block(), as one does for all that fails without waiting.
+ * - So do all on file systems that may ask a server for what they know. What a
+ *   slow slice leaves of a visit is given to whoever is idle: as many directories
+ *   are waited for as there are workers.
  * - A slice also ends when the block of paths is full: then the visit's task puts
  *   it into the channel, and waits there when the reader is behind. At the end of
  *   a visit the block goes as it is: nobody waits with a path in its hands.
