@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Crawl a directory that allows no search for everything: from one person down, those whose manager we know already,
- * with eight connections. Prints names. leat_crawl() notices that nothing is left to do, and returns.
- *     example-crawl-directory ldap://HOST BASE-DN ROOT-DN
+ * Names of a directory that allows no search for everything: from one person down, those whose manager we know already,
+ * with eight connections. Ends when nothing is left to do. example-crawl-directory ldap://HOST BASE-DN ROOT-DN
  */
+#define _GNU_SOURCE 1 /* asprintf */
 #include <errno.h>
 #include <ldap.h>
 #include <leat.h>

@@ -4,6 +4,7 @@
  * the next, and a run that crashes or never comes to another point is a result
  * like any other.
  */
+#include "base/number.h"
 #include "base/os.h"
 #include "explore/explore.h"
 
@@ -166,8 +167,17 @@ static int report(const struct leat_simulation *options, const struct lt_subject
 
 /* ------------------------------------------------------------ the seeds */
 
+/* A number that the environment may give. True: there is none, or `*value` is it; false: told that it is none. */
+static bool look_up(const char *name, uint64_t least, uint64_t *value) {
+    const char *text = getenv(name);
+    if (!text || (lt_number_whole(text, 1000, value) && *value >= least))
+        return true;
+    dprintf(2, "leat: %s: \"%s\" is no whole number from %llu on\n", name, text, (unsigned long long)least);
+    return false;
+}
+
 /* One seed, or one schedule, here and with all output: for a debugger. */
-static int run_one(const char *seed, const struct leat_simulation *options, const struct lt_subject *subject,
+static int run_one(uint64_t seed, const struct leat_simulation *options, const struct lt_subject *subject,
                    struct lt_outcome *outcome) {
     const char *text = getenv("LEAT_SCHEDULE");
     struct lt_step *schedule = text ? malloc((strlen(text) + 1) * sizeof *schedule) : NULL;
@@ -179,7 +189,7 @@ static int run_one(const char *seed, const struct leat_simulation *options, cons
     }
     struct leat_simulation traced = options ? *options : (struct leat_simulation){0};
     traced.trace_fd = traced.trace_fd ? traced.trace_fd : 2;
-    outcome->seed = strtoull(seed, NULL, 10);
+    outcome->seed = seed;
     lt_explore_run(&traced, subject, schedule, (size_t)count, outcome);
     char what[320];
     lt_outcome_describe(outcome, what, sizeof what);
@@ -205,13 +215,19 @@ int lt_explore_many(uint64_t first, uint64_t count, const struct leat_simulation
                     const struct lt_subject *subject) {
     if (lt_simulated())
         return -EBUSY;
+    uint64_t seed = 0;
+    if (!look_up("LEAT_SEED", 0, &seed) || !look_up("LEAT_SEEDS", 1, &count))
+        return -EINVAL;
+    bool one = getenv("LEAT_SEED") != NULL;
+    if (!one && getenv("LEAT_SCHEDULE")) {
+        dprintf(2, "leat: LEAT_SCHEDULE needs its LEAT_SEED\n");
+        return -EINVAL;
+    }
     struct lt_outcome *outcome = lt_outcome_new(), *scratch = lt_outcome_new();
-    const char *seed = getenv("LEAT_SEED"), *seeds = getenv("LEAT_SEEDS");
     int error = -ENOMEM;
-    if (outcome && scratch && seed)
-        error = run_one(seed, options, subject, outcome);
-    else if (outcome && scratch)
-        error = run_seeds(first, seeds ? strtoull(seeds, NULL, 10) : count, options, subject, outcome, scratch);
+    if (outcome && scratch)
+        error = one ? run_one(seed, options, subject, outcome)
+                    : run_seeds(first, count, options, subject, outcome, scratch);
     lt_outcome_free(outcome);
     lt_outcome_free(scratch);
     return error;

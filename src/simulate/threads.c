@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <time.h>
+
+enum { SIGNAL_STACK = 64 << 10 };
 
 static unsigned processors = 1;
 
@@ -91,9 +94,16 @@ void lt_os_yield(void) {
     lt_spin(lt_site_here("yield"));
 }
 
+/* All virtual threads are one of the system's, which has one signal stack while any of them wants one. */
 void lt_os_signal_stack(void *memory, size_t size) {
-    /* All virtual threads are one of the system's, whose signal stack stays as it is. */
-    (void)memory, (void)size;
+    static char stack[SIGNAL_STACK];
+    static stack_t before;
+    static unsigned users;
+    (void)size;
+    if (memory && users++ == 0)
+        sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, &before);
+    else if (!memory && --users == 0)
+        sigaltstack(&before, NULL);
 }
 
 /* ------------------------------------------------------------ sleeping */

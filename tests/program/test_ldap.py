@@ -254,7 +254,7 @@ def test_what_cannot_be_split():
         run = leat(f"{server.url}/{SUFFIX}?uid?sub?(uid=*)", "--errors", "errors").check(1)
         assert len(by_dn(run)) >= 5, run
         (reason, item, code), = failures_of("errors")
-        assert reason.startswith("Size limit exceeded after 5 entries, and what is left cannot be asked for in parts: ")
+        assert reason.startswith(f"{SUFFIX}: Size limit exceeded after 5 entries, and what is left cannot be asked for in parts: ")
         assert item == {"dn": SUFFIX} and code == "EDQUOT"
         assert len(by_dn(leat(f"{server.url}/{SUFFIX}?uid", "--tree", "dn").check(0))) == len(entries)
 
@@ -374,9 +374,9 @@ def test_access():
         run = leat(f"{server.url}/{SUFFIX}", "--tree", "dn", "--errors", "errors").check(1)
         assert set(by_dn(run)) == {dn for dn, _ in entries if not dn.startswith("uid=secret")}
         (reason, item, code), = failures_of("errors")
-        assert (reason, item, code) == ("Insufficient access", {"dn": f"ou=secret,{SUFFIX}"}, "EACCES")
+        assert (reason, item, code) == (f"ou=secret,{SUFFIX}: Insufficient access", {"dn": f"ou=secret,{SUFFIX}"}, "EACCES")
         run = leat(f"{server.url}/{SUFFIX}", "--tree", "manager", "--root", f"uid=gone,{SUFFIX}", "--errors", "gone").check(1)
-        assert failures_of("gone") == [("No such object", {"dn": f"uid=gone,{SUFFIX}"}, "ENOENT")]
+        assert failures_of("gone") == [(f"uid=gone,{SUFFIX}: No such object", {"dn": f"uid=gone,{SUFFIX}"}, "ENOENT")]
 
 
 def test_references():

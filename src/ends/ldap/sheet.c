@@ -73,13 +73,16 @@ void lt_sheet_undo(struct lt_sheet *sheet) {
 
 /* ----------------------------------------------------------------- writing */
 
-static bool put(struct lt_sheet *sheet, const char *text) {
-    size_t size = strlen(text);
-    if (!reserve(sheet, size))
+static bool put_bytes(struct lt_sheet *sheet, struct leat_bytes bytes) {
+    if (!reserve(sheet, bytes.size))
         return false;
-    memcpy(sheet->bytes + sheet->size, text, size);
-    sheet->size += size;
+    memcpy(sheet->bytes + sheet->size, bytes.data, bytes.size);
+    sheet->size += bytes.size;
     return true;
+}
+
+static bool put(struct lt_sheet *sheet, const char *text) {
+    return put_bytes(sheet, (struct leat_bytes){text, strlen(text)});
 }
 
 static bool put_string(struct lt_sheet *sheet, struct leat_bytes text) {
@@ -206,12 +209,14 @@ int lt_sheet_add(struct lt_sheet *sheet, LDAP *handle, LDAPMessage *entry, const
     return 0;
 }
 
-/* `written`: the object is. */
-static int end_failed(struct lt_sheet *sheet, struct lt_sheet_item *item, bool written, int code, const char *reason) {
+/* `written`: the object is. The reason begins with `about`, if that has bytes. */
+static int end_failed(struct lt_sheet *sheet, struct lt_sheet_item *item, bool written, int code,
+                      struct leat_bytes about, const char *reason) {
     item->size = sheet->size - item->begin;
     item->reason = sheet->size;
     item->code = code;
     item->id = lt_hash(sheet->bytes + item->begin, item->size);
+    written = written && (about.size == 0 || (put_bytes(sheet, about) && put(sheet, ": ")));
     if (written && put(sheet, reason) && reserve(sheet, 1)) {
         sheet->bytes[sheet->size++] = '\0';
         return 0;
@@ -225,7 +230,7 @@ int lt_sheet_fail(struct lt_sheet *sheet, struct leat_bytes dn, int code, const 
     if (!item)
         return -ENOMEM;
     bool written = put(sheet, "{\"dn\":") && put_string(sheet, dn) && put(sheet, "}");
-    return end_failed(sheet, item, written, code, reason);
+    return end_failed(sheet, item, written, code, dn, reason);
 }
 
 int lt_sheet_fail_below(struct lt_sheet *sheet, const char *members, int code, const char *reason) {
@@ -233,5 +238,5 @@ int lt_sheet_fail_below(struct lt_sheet *sheet, const char *members, int code, c
     if (!item)
         return -ENOMEM;
     bool written = put(sheet, "{\"below\":[") && put(sheet, members) && put(sheet, "]}");
-    return end_failed(sheet, item, written, code, reason);
+    return end_failed(sheet, item, written, code, (struct leat_bytes){"", 0}, reason);
 }
