@@ -4,6 +4,7 @@
  * and then cut to the terminal; so nothing but the table's columns and the sentence has to know how wide that is.
  */
 #include "cli/top/top.h"
+#include "cli/words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,13 +68,6 @@ static size_t size_of(const char *text, size_t columns) {
     return size;
 }
 
-static int columns_of(const char *text, size_t size) {
-    int columns = 0;
-    for (size_t i = 0; i < size; i++)
-        columns += begins_character(text[i]);
-    return columns;
-}
-
 /* What a terminal would take for more than text, U+0000 to U+001F and U+007F to U+009F, becomes a question mark. */
 static void put_plain(FILE *file, const char *text, size_t size) {
     for (size_t i = 0; i < size; i++) {
@@ -87,7 +81,7 @@ static void put_plain(FILE *file, const char *text, size_t size) {
 /* Broken between words; `used` columns of the first line are taken. */
 static void put_wrapped(FILE *file, const char *text, size_t used, size_t columns) {
     while (*text) {
-        size_t size = strcspn(text, " "), width = (size_t)columns_of(text, size);
+        size_t size = strcspn(text, " "), width = lt_columns(text, size);
         bool full = used + 1 + width > columns;
         if (used)
             fputc(full ? '\n' : ' ', file);
@@ -132,7 +126,7 @@ static void put_part(FILE *file, const json_t *part, const struct layout *layout
     size_t size = size_of(name, (size_t)layout->name);
     fputs(limits && colours ? "\033[1;31m*\033[0m " : limits ? "* " : "  ", file);
     put_plain(file, name, size);
-    fprintf(file, "%*s %7.0f ", layout->name - columns_of(name, size), "", number(part, "workers"));
+    fprintf(file, "%*s %7.0f ", layout->name - (int)lt_columns(name, size), "", number(part, "workers"));
     put_scaled(file, 9, number(part, "rate"));
     if (capacity > 0)
         fprintf(file, " %4.0f%%  ", 100 * number(part, "queued") / capacity);
