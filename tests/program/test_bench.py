@@ -156,7 +156,8 @@ def test_signal():
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)):
         unique = f"{os.getpid()}.{int(number)}"
         process = start("bench", "queue:q", ":", "exec", "-i", "text", "sleep", unique, ":", "null:", "--sweep", "2", "--repeat", "2",
-                        "--report", "b.json", env=dict(os.environ, TMPDIR=os.path.abspath("temporary")))
+                        "--report", "b.json", env=dict(os.environ, TMPDIR=os.path.abspath("temporary")),
+                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # ignored when we are in the background
         until(lambda: processes(unique) > 2, "the commands")
         assert len(os.listdir("temporary")) == 1
         process.send_signal(number)

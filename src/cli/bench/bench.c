@@ -295,7 +295,7 @@ static int run(struct bench *bench, struct leat_error *error) {
         return code;
     shuffle(bench);
     lt_watch_block(&set);
-    bench->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    bench->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (bench->signals < 0)
         return leat_fail(error, -errno, "cannot watch for signals: %s", strerror(errno));
     code = run_trials(bench, error);

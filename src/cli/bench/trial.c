@@ -199,8 +199,8 @@ be_trial(const struct lt_trial_plan *plan, const struct lt_trial *trial, int fd,
 static int wait_for_word(int fd, int signals, leat_time until) {
     struct pollfd wait[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
     for (;;) {
-        leat_time left = until - lt_now();
-        int ready = poll(wait, 2, left > 0 ? (int)(left / LEAT_MILLISECOND) + 1 : 0);
+        struct timespec timeout = lt_timespec(until - lt_now());
+        int ready = ppoll(wait, 2, &timeout, NULL);
         if (ready < 0 && errno == EINTR)
             continue;
         if (ready <= 0)

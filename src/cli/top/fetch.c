@@ -73,7 +73,9 @@ static int connect_to(const struct place *place, struct leat_error *error) {
 /* All until the other side closes. 0 or a negative errno value. */
 static int receive(int fd, struct lt_text *text) {
     for (;;) {
-        char *room = text->size < MOST ? lt_text_room(text, BLOCK) : NULL;
+        if (text->size >= MOST)
+            return -EMSGSIZE;
+        char *room = lt_text_room(text, BLOCK);
         if (!room)
             return -ENOMEM;
         ssize_t got = recv(fd, room, BLOCK, 0);
