@@ -37,6 +37,11 @@ bool lt_number_json(struct leat_bytes json, uint64_t *value) {
     return lt_number_whole(text, 1, value);
 }
 
+bool lt_number_is_port(const char *text) {
+    size_t size = strspn(text, "0123456789");
+    return size && !text[size] && strtoul(text, NULL, 10) <= UINT16_MAX;
+}
+
 bool lt_number_rate(const char *text, double *value) {
     const char *rest = read_number(text, 1000, value);
     if (!rest)

@@ -11,6 +11,9 @@ bool lt_number_whole(const char *text, double base, uint64_t *value);
 /** The same for a number in JSON, without suffixes; false for anything else. */
 bool lt_number_json(struct leat_bytes json, uint64_t *value);
 
+/** Is it a port of TCP, 0 to 65535, in digits alone? */
+bool lt_number_is_port(const char *text);
+
 /** So many a second: "100", "100/s", "6k/m", "10/h". */
 bool lt_number_rate(const char *text, double *value);
 

@@ -14,4 +14,7 @@
 int lt_write_beside(const char *path, void (*write)(void *argument, FILE *file), void *argument,
                     struct leat_error *error);
 
+/** Could it be written now? For a command that has much to do before. 0 or a negative errno value. */
+int lt_may_write_beside(const char *path, struct leat_error *error);
+
 #endif

@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { LONGEST_NAME = 16 };
+enum { LONGEST_NAME = 16, LEAST_NAME = 24 }; /* on the line; in the table */
 
 /* Text that grows at its end and is cut where the room ends. */
 struct line {
@@ -188,17 +188,32 @@ void lt_progress_last(const struct lt_snapshot *snapshot, const struct lt_run_op
     add(&line, ")");
 }
 
+static size_t columns_of(const struct lt_stage_snapshot *stage) {
+    return lt_columns(stage->name, strlen(stage->name));
+}
+
+static size_t longest_name(const struct lt_snapshot *snapshot) {
+    size_t longest = LEAST_NAME;
+    for (size_t i = 0; i < snapshot->stage_count; i++) {
+        size_t columns = columns_of(&snapshot->stages[i]);
+        longest = columns > longest ? columns : longest;
+    }
+    return longest;
+}
+
 void lt_progress_table(FILE *file, const struct lt_snapshot *snapshot) {
-    fprintf(file, "leat: %-24s %7s %12s %6s %6s %6s %8s %9s %9s\n", "part", "workers", "items", "busy", "input",
-            "output", "outside", "throttled", "cpu");
+    size_t width = longest_name(snapshot);
+    fprintf(file, "leat: %-*s %7s %12s %6s %6s %6s %8s %9s %9s\n", (int)width, "part", "workers", "items", "busy",
+            "input", "output", "outside", "throttled", "cpu");
     for (size_t i = 0; i < snapshot->stage_count; i++) {
         const struct lt_stage_snapshot *stage = &snapshot->stages[i];
         leat_time total = 0;
         for (int state = 0; state < LEAT_STATES; state++)
             total += stage->time[state];
         double unit = total > 0 ? 100.0 / (double)total : 0;
-        fprintf(file, "leat: %-24s %7u %12" PRIu64 " %5.0f%% %5.0f%% %5.0f%% %7.0f%% %8.0f%% %7.2f s\n", stage->name,
-                stage->workers, stage->items, unit * (double)stage->time[LEAT_BUSY],
+        int padding = (int)(width - columns_of(stage));
+        fprintf(file, "leat: %s%*s %7u %12" PRIu64 " %5.0f%% %5.0f%% %5.0f%% %7.0f%% %8.0f%% %7.2f s\n", stage->name,
+                padding, "", stage->workers, stage->items, unit * (double)stage->time[LEAT_BUSY],
                 unit * (double)stage->time[LEAT_WAITS_INPUT], unit * (double)stage->time[LEAT_WAITS_OUTPUT],
                 unit * (double)stage->time[LEAT_WAITS_OUTSIDE], unit * (double)stage->time[LEAT_THROTTLED],
                 seconds(stage->cpu));

@@ -7,6 +7,7 @@
 #include "cli/stats.h"
 #include "cli/status/status.h"
 #include "cli/tune.h"
+#include "cli/words.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -53,13 +54,6 @@ void lt_watch_clear(struct lt_watch *watch) {
     watch->shown = 0;
 }
 
-static size_t columns_of(const char *text) {
-    size_t columns = 0;
-    for (; *text; text++)
-        columns += ((unsigned char)*text & 0xc0) != 0x80;
-    return columns;
-}
-
 static const char *note_of(const struct lt_watch *watch, char *text, size_t size) {
     *text = '\0';
     if (watch->extra->note)
@@ -71,7 +65,7 @@ static void show_line(struct lt_watch *watch) {
     char note[LONGEST_NOTE], line[LONGEST_LINE / 2], text[LONGEST_LINE];
     lt_progress_line(&watch->before[0], &watch->now, note_of(watch, note, sizeof note), terminal_width() - 1, line,
                      sizeof line);
-    size_t columns = columns_of(line);
+    size_t columns = lt_columns(line, strlen(line));
     size_t padding = watch->plain && watch->shown > columns ? watch->shown - columns : 0;
     int length = snprintf(text, sizeof text, "\r%s%*s%s", line, (int)padding, "", watch->plain ? "" : "\033[K");
     watch->shown = columns;

@@ -11,6 +11,13 @@ const char *const lt_state_words[LEAT_STATES] = {
     [LEAT_THROTTLED] = "throttled",
 };
 
+size_t lt_columns(const char *text, size_t size) {
+    size_t columns = 0;
+    for (size_t i = 0; i < size; i++)
+        columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return columns;
+}
+
 void lt_put_json_string(FILE *file, const char *text) {
     size_t size = strlen(text);
     char *room = malloc(lt_json_encoded_room(size));

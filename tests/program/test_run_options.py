@@ -223,5 +223,14 @@ def test_workers():
         leat("-", ":", "null:", "-j", word).check(2, "is not a number of workers")
 
 
+def test_table():
+    """The table of -v keeps its columns, however long the names are and whatever they are written in"""
+    for name in ("short", "Gr\u00fc\u00dfe aus der Ferne, l\u00e4nger als vierundzwanzig", "\u65e5\u672c\u8a9e" * 20):
+        run = leat("gen:?count=10", ":", "match", "-n", name, "x=y", ":", "null:", "-v").check(0)
+        rows = [line for line in run.err.splitlines() if line.startswith("leat: ")][:4]
+        assert rows[0].startswith("leat: part ") and rows[2].startswith(f"leat: {name} "), rows
+        assert len(set(map(len, rows))) == 1 and all(row.endswith((" cpu", " s")) for row in rows), rows
+
+
 if __name__ == "__main__":
     sys.exit(run_tests(sys.modules[__name__]))

@@ -5,16 +5,20 @@
 Debian's own Python, for which jsonschema is packaged.
 """
 import contextlib
+import fcntl
 import http.client
 import json
 import os
 import pathlib
 import pty
 import re
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 import jsonschema
@@ -104,12 +108,23 @@ def test_numbers():
         assert written["exit"] == 1 and written["failed"] == 20
 
 
+def check_kind(kinds, name, labels, line):
+    """A counter's name ends with _total and no other's does; a summary has quantiles, a sum and a count, nothing else has."""
+    summary = re.sub("_(sum|count)$", "", name)
+    if kinds.get(summary) == "summary":
+        assert (summary == name) == ("quantile" in labels), line
+        return
+    assert name in kinds, f"not announced: {line}"
+    assert (kinds[name] == "counter") == name.endswith("_total"), line
+    assert not {"quantile", "le"} & set(labels) and not re.search("_(sum|count|bucket)$", name), line
+
+
 def samples(text):
     """Prometheus' text format, strictly: {name: [(labels, value)]}, every one of them announced, none twice."""
     name, kinds, found = r"[a-zA-Z_:][a-zA-Z0-9_:]*", {}, {}
     assert text.endswith("\n")
     for line in text.splitlines():
-        announced = re.fullmatch(rf"# TYPE ({name}) (counter|gauge)", line)
+        announced = re.fullmatch(rf"# TYPE ({name}) (counter|gauge|summary)", line)
         if announced:
             assert announced[1] not in kinds, f"announced twice: {line}"
             kinds[announced[1]] = announced[2]
@@ -117,10 +132,10 @@ def samples(text):
         if re.fullmatch(rf"# HELP {name} .+", line):
             continue
         sample = re.fullmatch(rf'({name})(?:\{{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+)\}})? (-?[0-9.e+]+)', line)
-        assert sample and sample[1] in kinds, f"not a sample: {line}"
+        assert sample, f"not a sample: {line}"
         labels = tuple(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', sample[2] or ""))
         assert labels not in [other for other, _ in found.get(sample[1], [])], f"twice: {line}"
-        assert kinds[sample[1]] == "gauge" or sample[1].endswith("_total"), line
+        check_kind(kinds, sample[1], dict(labels), line)
         found.setdefault(sample[1], []).append((labels, float(sample[3])))
     return found
 
@@ -135,7 +150,11 @@ def test_metrics():
         after = samples(run.request("GET", "/metrics")[1])
         for name in before:
             for (labels, value), (same, now) in zip(before[name], after[name]):
-                assert labels == same and (not name.endswith("_total") or now >= value), (name, labels, value, now)
+                rises = re.search("_(total|sum|count)$", name)
+                assert labels == same and (not rises or now >= value), (name, labels, value, now)
+        settled = sum(value for labels, value in after["leat_items_total"] if labels != (("fate", "in"),))
+        assert after["leat_item_latency_seconds_count"] == [((), settled)]
+        assert after["leat_item_latency_seconds_sum"][0][1] > 0
         assert dict(before["leat_stage_workers"]).keys() >= {(("column", "1"), ("stage", 'a\\"b\\\\c+rate'))}, before
         states = {dict(labels)["state"] for labels, _ in after["leat_stage_time_seconds_total"]}
         assert states == {"busy", "input", "output", "outside", "throttled"}
@@ -175,7 +194,8 @@ def test_control():
             assert run.steer(f"workers?stage=1&value={workers}")[0] == 200
             seen = later(run, lambda now: now["parts"][1]["workers"] == workers)
             later(run, lambda now: now["delivered"] > seen["delivered"] + 1000)
-        for what, code in (("workers?stage=1&value=0", 400), ("workers?stage=1&value=65", 400), ("workers?value=1", 400),
+        assert run.steer("workers?stage=1&value=65") == (400, "stage 1 can have 1 to 64 workers\n")
+        for what, code in (("workers?stage=1&value=0", 400), ("workers?value=1", 400),
                            ("workers?stage=0&value=1", 404), ("workers?stage=2&value=1", 404), ("rate?value=-1", 400),
                            ("rate?value=x", 400), ("rate", 400), ("nothing", 404), ("", 404)):
             assert run.steer(what)[0] == code, what
@@ -209,6 +229,9 @@ def test_token():
         now = run.now()
         assert not now["paused"] and not now["stopping"] and now["rate_limit"] == 0
         run.end()
+    for token in ("geheim gr\u00fcn", "a b", "a#b", "a%20"):
+        leat("gen:?count=1", ":", "null:", "--http", "127.0.0.1:0", "--control",
+             env=dict(os.environ, LEAT_CONTROL_TOKEN=token)).check(2, "the token in $LEAT_CONTROL_TOKEN may have letters")
     with Watched(*ENDLESS, control=False) as run:
         assert run.steer("stop")[0] == 403 and not run.now()["control"]
         run.end()
@@ -217,8 +240,9 @@ def test_token():
 def test_address():
     """addresses that cannot be: a clear line, before anything is read"""
     for address, said in (("nonsense:port", "--http nonsense:port"), ("1:2:3", "write HOST:PORT"), ("", "write HOST:PORT"),
-                          ("127.0.0.1:", "write HOST:PORT")):
-        leat("gen:?count=1", ":", "null:", "--http", address).check(2, said)
+                          ("127.0.0.1:", "write HOST:PORT"), ("99999", '"99999" is no port'), ("65536", '"65536" is no port'),
+                          ("127.0.0.1:9090x", '"9090x" is no port'), ("-1", '"-1" is no port'), ("localhost", "write HOST:PORT")):
+        leat("gen:?count=1", ":", "null:", f"--http={address}").check(2, said)
     leat("gen:?count=1", ":", "null:", "--control").check(2, "there is no page without --http")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -279,14 +303,67 @@ def test_end():
     assert last["ended"] and last["in"] == last["delivered"] == 5000
 
 
+def seen_at(port, columns, rows):
+    """The first picture of leat top on a terminal of that size, its lines without colours."""
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    watcher = start("top", port, stdin=terminal, stdout=terminal, env=dict(os.environ, TERM="xterm"))
+    seen = b""
+    while seen.count(b"\x1b[H") < 2:
+        seen += os.read(screen, 1 << 16)
+    os.write(screen, b"q")
+    end(watcher).check(0)
+    os.close(terminal)
+    os.close(screen)
+    picture = seen.split(b"\x1b[H\x1b[J")[1].decode()
+    return re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", picture).split("\r\n")
+
+
+def test_top_size():
+    """leat top stays within its terminal: no row is too long, and none too many; what limits is told whole"""
+    name = "a stage with quite a long name"
+    with Watched("gen:?count=1000000000", ":", "match", "-n", name, "x=y", ":", "rate", "5k/s", ":", "null:") as run:
+        last = later(run, lambda now: now["verdict"]["kind"] == "rate")["bottleneck"].split()[-3:]
+        for columns, rows in ((60, 24), (80, 24), (120, 24), (80, 6)):
+            lines = seen_at(run.port, columns, rows)
+            assert len(lines) <= rows and max(map(len, lines)) <= columns, lines
+            assert " unconfirmed bottleneck: the rate you set: " in " ".join(lines), lines
+            assert " ".join(last) in " ".join(lines), lines
+            assert rows == 6 or columns == 60 or any(line.endswith("% held back by a rate") for line in lines), lines
+        run.end()
+
+
+def test_top_frozen():
+    """leat top of a run that does not answer: it has not ended, and that is an error; the page says the same"""
+    with Watched(*ENDLESS) as run, Chromium() as browser:
+        later(run, lambda now: now["delivered"] > 0)
+        browser.open(run.url)
+        browser.wait("document.getElementById('state')?.textContent === 'running'")
+        screen, terminal = pty.openpty()
+        with tempfile.TemporaryFile() as errors:
+            watcher = start("top", run.port, stdin=terminal, stdout=terminal, stderr=errors, env=dict(os.environ, TERM="xterm"))
+            seen = b""
+            while seen.count(b"\x1b[H") < 2:
+                seen += os.read(screen, 1 << 16)
+            run.process.send_signal(signal.SIGSTOP)
+            assert end(watcher).code == 3
+            assert b"does not answer within" in os.pread(errors.fileno(), 1 << 16, 0)
+        leat("top", run.port).check(3, "does not answer within")
+        browser.wait("/^no news for [0-9]+ s$/.test(document.getElementById('state').textContent)")
+        run.process.send_signal(signal.SIGCONT)
+        browser.wait("document.getElementById('state').textContent === 'running'")
+        run.end()
+
+
 def test_top():
     """leat top: printed once without a terminal; on one drawn until q, or the end of the run; nobody there: one line"""
-    with Watched("gen:?count=1000000000", ":", "match", "-n", "evil\x1b[2J", "x=y", ":", "rate", "5k/s", ":", "null:") as run:
+    with Watched("gen:?count=1000000000", ":", "match", "-n", "evil\x1b[2J\u009b", "x=y", ":", "rate", "5k/s", ":", "null:") as run:
         later(run, lambda now: now["delivered"] > 0)
         for url in (run.port, f"127.0.0.1:{run.port}", run.url):
             out = leat("top", url).check(0).out.decode()
             assert re.search(r"^leat: running, \d+ s: \d+ of 1000000000 ", out), out
-            assert re.search(r"^\* evil\?\[2J\+rate +\d+ .*held back by a rate$", out, re.M) and "\x1b" not in out, out
+            assert re.search(r"^\* evil\?\[2J\?\+rate +\d+ .*held back by a rate$", out, re.M), out
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", out), out
         screen, terminal = pty.openpty()
         watcher = start("top", run.port, stdin=terminal, stdout=terminal, env=dict(os.environ, TERM="xterm"))
         seen = os.read(screen, 1 << 16)
@@ -305,6 +382,8 @@ def test_top():
             seen += os.read(screen, 1 << 16)
     leat("top", run.port).check(3, f"no run is watched at 127.0.0.1:{run.port}: Connection refused")
     leat("top", "ftp://x").check(2, "write http://HOST:PORT")
+    for port in ("99999", "127.0.0.1:9090x", "127.0.0.1:-1", "http://127.0.0.1:65536/"):
+        leat("top", port).check(2, f"{port}: \"")
     leat("top", "1", "2").check(2, "top takes one URL")
 
 
@@ -336,10 +415,33 @@ def test_page():
         browser.wait("document.getElementById('state')?.textContent === 'running'")
         browser.run("document.getElementById('limit').value = '100'; document.querySelector('#rate button').click()")
         later(run, lambda now: now["rate_limit"] == 100)
+        browser.wait("document.getElementById('totals').textContent.includes('(limit 100 /s)')")
+        assert browser.run("[...document.getElementById('part').options].map(option => option.text)") == ["1: match+rate"]
+        most = browser.run("document.getElementById('count').max")
+        browser.run("document.getElementById('count').value = '1000'; document.querySelector('#workers button').click()")
+        assert browser.run("document.getElementById('count').validity.rangeOverflow")
+        browser.run(f"document.getElementById('count').value = '{most}'; document.querySelector('#workers button').click()")
+        later(run, lambda now: now["parts"][1]["workers"] == int(most))
         run.process.terminate()
         done = end(run.process).check(143)
         browser.wait("document.getElementById('state')?.textContent === 'ended'")
         assert number(browser, "delivered") == done.counts["delivered"] == done.counts["in"]
+
+
+def test_page_of_many():
+    """a long pipeline with a long name stays within the page, and what limits it is in sight"""
+    stages = [word for i in range(6) for word in ("match", "-n", f"stage {i}", "-j", "1", "x=y", ":")]
+    with Watched("gen:?count=1000000000", ":", *stages, "rate", "5k/s", ":", "a-long-name-" * 20 + ".ndjson",
+                 control=False) as run, Chromium() as browser:
+        for width in (390, 1280):
+            browser.open(run.url, width)
+            browser.wait("document.querySelectorAll('#flow > li').length === 9")
+            assert browser.run("[...document.querySelectorAll('#flow, html')].every(e => e.scrollWidth <= e.clientWidth)")
+            assert browser.run("[...document.querySelectorAll('.part')].every(e => e.getBoundingClientRect().right <= innerWidth)")
+            lines = "e.clientHeight / parseFloat(getComputedStyle(e).lineHeight)"
+            assert browser.run(f"[...document.querySelectorAll('.part .name')].every(e => {lines} < 3.5 && e.title === e.textContent)")
+            browser.open("about:blank")
+        run.end()
 
 
 def test_page_without_token():

@@ -7,6 +7,9 @@
  * Every trial reads the input again from its beginning. Of a queue file each takes a
  * copy, in a folder of its own under $TMPDIR; what a broker gives is gone when it was
  * taken, and is captured into a file before.
+ *
+ * All that can be wrong is found before the first trial: minutes of trials are not lost for a --baseline or --report
+ * with a mistake. A signal ends the trial that runs, and no copy is left behind.
  */
 #include "cli/bench/bench.h"
 #include "base/error.h"
@@ -14,12 +17,14 @@
 #include "cli/beside.h"
 #include "cli/bench/result.h"
 #include "cli/run.h"
+#include "cli/watch.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 struct bench {
@@ -31,9 +36,39 @@ struct bench {
     const struct lt_trial **sorted; /* by step */
     double *rates;
     char *pipeline;
+    json_t *baseline; /* NULL: none */
+    int signals;      /* a signalfd */
+    size_t done;      /* trials */
+    int signal;       /* that ended it; 0: none */
 };
 
 /* ---------------------------------------------------------------- the plan */
+
+/* What every trial would do anew, or what only a run has. */
+static int check_options(const struct lt_command *command, struct leat_error *error) {
+    static const char each[] = "each trial would write to it", one[] = "a trial is no run that one watches";
+    const struct lt_front *front = &command->front;
+    const struct {
+        bool given;
+        const char *name, *why;
+    } refused[] = {
+        {front->run.forever, "forever", "a trial ends"},
+        {front->run.resume, "resume", "a trial would pass over what the one before has done"},
+        {front->run.dry_run, "dry-run", "nothing would be measured"},
+        {front->run.errors, "errors", each},
+        {front->run.dead, "dead", each},
+        {command->plan.options.halt.why != LT_HALT_NEVER, "halt", "a trial ends by the clock"},
+        {front->http, "http", one},
+        {front->control, "control", one},
+        {front->run.trace, "trace", one},
+        {front->stats, "stats", one},
+        {front->stats_json, "stats-json", one},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (refused[i].given)
+            return leat_fail(error, -EINVAL, "bench and --%s do not go together: %s", refused[i].name, refused[i].why);
+    return 0;
+}
 
 static int check(const struct lt_command *command, const struct lt_bench_options *options, struct leat_error *error) {
     static const char *const once[] = {"amqp", "amqps", NULL};
@@ -47,11 +82,9 @@ static int check(const struct lt_command *command, const struct lt_bench_options
                 plan->from.spelling, plan->from.spelling);
     if (strcmp(plan->from.spelling, "-") == 0)
         return leat_fail(error, -EINVAL, "bench reads its input again for every trial: standard input has it once");
-    if (plan->options.forever)
-        return leat_fail(error, -EINVAL, "bench and --forever do not go together");
     if (!options->repeat || options->repeat > 1000)
         return leat_fail(error, -EINVAL, "--repeat takes 1 to 1000");
-    return 0;
+    return check_options(command, error);
 }
 
 static char *describe(const struct lt_plan *plan) {
@@ -74,6 +107,7 @@ static void add_step(struct bench *bench, unsigned workers, size_t stage) {
     struct lt_step *step = &bench->result.steps[bench->result.count++];
     step->workers = workers;
     step->stage = stage;
+    step->name = stage ? bench->command->plan.stages[stage - 1].segment.name : NULL;
     for (uint64_t r = 0; r < bench->options->repeat; r++)
         bench->trials[bench->trial_count++] = (struct lt_trial){.workers = workers, .stage = stage};
 }
@@ -140,12 +174,26 @@ static int run_each(struct bench *bench, const struct lt_trial_plan *plan, struc
         show(bench, t, &bench->trials[t]);
         code = lt_trial_run(plan, &bench->trials[t], error);
         remove_copy(plan);
+        bench->done += code == 0;
     }
     return code;
 }
 
+static int say_stopped(struct bench *bench, struct leat_error *error) {
+    struct signalfd_siginfo info;
+    if (read(bench->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        bench->signal = (int)info.ssi_signo;
+    return leat_fail(error, -EINTR, "bench: stopped after %zu of %zu trials; nothing is reported", bench->done,
+                     bench->trial_count);
+}
+
 static int run_trials(struct bench *bench, struct leat_error *error) {
-    struct lt_trial_plan plan = {&bench->command->plan, bench->options->warm_up, bench->options->duration, NULL};
+    struct lt_trial_plan plan = {
+        .plan = &bench->command->plan,
+        .warm_up = bench->options->warm_up,
+        .duration = bench->options->duration,
+        .signals = bench->signals,
+    };
     const char *scheme = bench->command->plan.source->scheme, *temporary = getenv("TMPDIR");
     char folder[PATH_MAX], copy[PATH_MAX + 8];
     bool is_queue = scheme && strcmp(scheme, "queue") == 0;
@@ -159,7 +207,7 @@ static int run_trials(struct bench *bench, struct leat_error *error) {
         rmdir(folder);
     if (!bench->command->front.quiet && isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
-    return code;
+    return code == -EINTR ? say_stopped(bench, error) : code;
 }
 
 static void gather(struct bench *bench, struct lt_step *step, size_t first) {
@@ -214,23 +262,44 @@ static void write_report(void *argument, FILE *file) {
 }
 
 static int report(struct bench *bench, struct leat_error *error) {
-    const char *baseline = bench->options->baseline, *path = bench->command->front.report;
-    int code = baseline ? lt_bench_compare(&bench->result, baseline, error) : 0;
+    const char *path = bench->command->front.report;
+    if (bench->baseline)
+        lt_bench_compare(&bench->result, bench->baseline);
     if (!bench->command->front.quiet)
         lt_bench_print(stdout, &bench->result);
-    if (code == 0 && path && (code = lt_write_beside(path, write_report, bench, error)) < 0)
+    int code = path ? lt_write_beside(path, write_report, bench, error) : 0;
+    if (code < 0)
         lt_error_prefix(error, "--report");
     return code;
 }
 
+/* What the end needs. */
+static int open_ends(struct bench *bench, struct leat_error *error) {
+    const char *baseline = bench->options->baseline, *path = bench->command->front.report;
+    int code = path ? lt_may_write_beside(path, error) : 0;
+    if (code < 0)
+        lt_error_prefix(error, "--report");
+    else if (baseline)
+        code = lt_bench_load(&bench->baseline, baseline, error);
+    return code;
+}
+
 static int run(struct bench *bench, struct leat_error *error) {
+    sigset_t set;
     int code = check(bench->command, bench->options, error);
+    if (code == 0)
+        code = open_ends(bench, error);
     if (code == 0)
         code = make_steps(bench, error);
     if (code < 0)
         return code;
     shuffle(bench);
+    lt_watch_block(&set);
+    bench->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (bench->signals < 0)
+        return leat_fail(error, -errno, "cannot watch for signals: %s", strerror(errno));
     code = run_trials(bench, error);
+    close(bench->signals);
     if (code < 0)
         return code;
     conclude(bench);
@@ -249,6 +318,9 @@ int lt_bench_run(struct lt_command *command) {
     free(bench.sorted);
     free(bench.rates);
     free(bench.pipeline);
+    json_decref(bench.baseline);
+    if (bench.signal)
+        return LT_EXIT_SIGNAL + bench.signal;
     if (code == 0)
         return regressed ? LT_EXIT_FAILED : LT_EXIT_DONE;
     return code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;

@@ -155,7 +155,8 @@ bool lt_fit(const struct lt_point *points, size_t count, uint64_t seed, struct l
     fit->sigma = range_of(best[1] / best[0], sigma, drawn);
     fit->kappa = range_of(best[2] / best[0], kappa, drawn);
     fit->peak = range_of(peak_of(best), peak, drawn);
-    fit->has_peak = fit->peak.value <= 2 * workers[count - 1];
+    /* One that nearly all drawn fits have nowhere is none. */
+    fit->has_peak = fit->peak.value <= 2 * workers[count - 1] && isfinite(fit->peak.low);
     return true;
 }
 

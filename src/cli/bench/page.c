@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 860, HEIGHT = 320, LEFT = 80, RIGHT = 20, TOP = 20, BOTTOM = 45, SAMPLES = 100 };
+enum { WIDTH = 860, HEIGHT = 320, LEFT = 100, RIGHT = 20, TOP = 20, BOTTOM = 70, SAMPLES = 100 };
+enum { LABEL = 40 }; /* room for a number below the axis, in the letters of a phone */
 enum { ACROSS = WIDTH - LEFT - RIGHT, DOWN = HEIGHT - TOP - BOTTOM };
 
 static const struct {
@@ -47,14 +48,22 @@ static double y_of(const struct scale *scale, double rate) {
 static void put_axes(FILE *file, const struct lt_bench_result *result, const struct scale *scale) {
     for (int tick = 0; tick <= 4; tick++) {
         double rate = scale->rate * tick / 4;
+        char text[32];
         fprintf(file,
                 "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#8884\"/>"
-                "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n",
-                LEFT, y_of(scale, rate), LEFT + ACROSS, y_of(scale, rate), LEFT - 8, y_of(scale, rate) + 4, rate);
+                "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
+                LEFT, y_of(scale, rate), LEFT + ACROSS, y_of(scale, rate), LEFT - 8, y_of(scale, rate) + 4,
+                lt_bench_scaled(rate, text, sizeof text));
     }
-    for (size_t s = 0; s < result->sweep; s++)
-        fprintf(file, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%u</text>\n",
-                x_of(scale, result->steps[s].workers), TOP + DOWN + 18, result->steps[s].workers);
+    double free_from = 0;
+    for (size_t s = 0; s < result->sweep; s++) {
+        double x = x_of(scale, result->steps[s].workers);
+        if (x < free_from)
+            continue;
+        free_from = x + LABEL;
+        fprintf(file, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%u</text>\n", x, TOP + DOWN + 26,
+                result->steps[s].workers);
+    }
     fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">workers; items a second upwards</text>\n",
             LEFT + ACROSS / 2, HEIGHT - 8);
 }
@@ -78,7 +87,7 @@ static void put_curve(FILE *file, const struct lt_bench_result *result) {
         scale.rate = result->steps[s].high > scale.rate ? result->steps[s].high : scale.rate;
     scale.rate = scale.rate > 0 ? scale.rate * 1.1 : 1;
     fprintf(file,
-            "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Throughput over workers\" font-size=\"12\" "
+            "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Throughput over workers\" "
             "fill=\"currentColor\">\n",
             WIDTH, HEIGHT);
     put_axes(file, result, &scale);
@@ -118,7 +127,7 @@ static void put_states(FILE *file, const struct lt_bench_result *result) {
         fprintf(file, "<span class=\"key\"><i style=\"background:%s\"></i>%s</span>", shown[i].colour, shown[i].name);
     fputs("</p>\n<table>\n", file);
     for (size_t s = 0; s < result->sweep; s++) {
-        const struct lt_trial *trial = result->steps[s].trials[0];
+        const struct lt_trial *trial = lt_bench_typical(&result->steps[s]);
         fprintf(file, "<tr><th colspan=\"3\">-j %u: ", result->steps[s].workers);
         put_escaped(file, trial->verdict.text);
         fputs("</th></tr>\n", file);
@@ -132,7 +141,8 @@ void lt_bench_html(FILE *file, const struct lt_bench_result *result) {
     fputs("<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><meta name=\"viewport\" "
           "content=\"width=device-width\"><title>leat bench</title>\n<style>\n"
           ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:56rem;margin:1.5rem auto;"
-          "padding:0 1rem}pre{overflow-x:auto}svg{width:100%}table{border-collapse:collapse;width:100%}"
+          "padding:0 1rem}pre{overflow-x:auto}svg{width:100%;font-size:14px}"
+          "@media(max-width:40rem){svg{font-size:26px}}table{border-collapse:collapse;width:100%}"
           "td,th{text-align:left;padding:.15rem .6rem .15rem 0}th{padding-top:.8rem}.bar{width:60%}"
           ".bar div{display:flex;height:1rem}.key{margin-right:1rem}"
           ".key i{display:inline-block;width:1rem;height:.7rem;margin-right:.3rem}\n</style></head>\n<body>\n<h1>",

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,17 +19,18 @@ double lt_bench_elasticity(const struct lt_step *from, const struct lt_step *to)
     return log(to->rate / from->rate) / log((double)to->workers / from->workers);
 }
 
-static void scaled(char *text, size_t room, double value) {
-    static const char *const prefixes[] = {"", " k", " M", " G"};
+const char *lt_bench_scaled(double value, char *text, size_t room) {
+    static const char *const prefixes[] = {"", " k", " M", " G", " T"};
     size_t prefix = 0;
-    for (; value >= 999.5 && prefix < 3; prefix++)
+    for (; value >= 999.5 && prefix < 4; prefix++)
         value /= 1000;
     snprintf(text, room, "%.3g%s", value, prefixes[prefix]);
+    return text;
 }
 
 /* ------------------------------------------------------------------- table */
 
-static const struct lt_trial *typical(const struct lt_step *step) {
+const struct lt_trial *lt_bench_typical(const struct lt_step *step) {
     const struct lt_trial *best = step->trials[0];
     for (size_t t = 1; t < step->count; t++)
         if (fabs(step->trials[t]->rate - step->rate) < fabs(best->rate - step->rate))
@@ -41,26 +41,35 @@ static const struct lt_trial *typical(const struct lt_step *step) {
 static void print_step(FILE *file, const struct lt_bench_result *result, size_t index) {
     const struct lt_step *step = &result->steps[index], *first = &result->steps[0];
     char rate[32], low[32], high[32], elasticity[32] = "";
-    scaled(rate, sizeof rate, step->rate);
-    scaled(low, sizeof low, step->low);
-    scaled(high, sizeof high, step->high);
+    lt_bench_scaled(step->rate, rate, sizeof rate);
+    lt_bench_scaled(step->low, low, sizeof low);
+    lt_bench_scaled(step->high, high, sizeof high);
     if (index)
         snprintf(elasticity, sizeof elasticity, "%.2f", lt_bench_elasticity(&result->steps[index - 1], step));
-    fprintf(file, "%7u %10s/s %9s–%-9s %6.2f %10s %9.3g µs  %s\n", step->workers, rate, low, high,
-            first->rate > 0 ? step->rate / first->rate : 0, elasticity, step->cpu * 1e6,
-            typical(step)->verdict.kind == LT_LIMIT_NONE ? "nothing alone" : typical(step)->verdict.text);
+    bool is_long = step->cpu >= 999.5e-6;
+    fprintf(file, "%7u %10s/s %9s–%-9s %6.2f %10s %9.3g %s  %s\n", step->workers, rate, low, high,
+            first->rate > 0 ? step->rate / first->rate : 0, elasticity, step->cpu * (is_long ? 1e3 : 1e6),
+            is_long ? "ms" : "µs",
+            lt_bench_typical(step)->verdict.kind == LT_LIMIT_NONE ? "nothing alone"
+                                                                  : lt_bench_typical(step)->verdict.text);
 }
 
 static void print_range(FILE *file, const char *name, const struct lt_range *range) {
     fprintf(file, "%s %.3g (%.3g to %.3g)", name, range->value, range->low, range->high);
 }
 
+static void print_rates(FILE *file, const char *name, const struct lt_range *range) {
+    char value[32], low[32], high[32];
+    fprintf(file, "%s %s/s (%s/s to %s/s)", name, lt_bench_scaled(range->value, value, sizeof value),
+            lt_bench_scaled(range->low, low, sizeof low), lt_bench_scaled(range->high, high, sizeof high));
+}
+
 /* A fit without a peak among the drawn ones has it nowhere. */
 static void print_peak(FILE *file, const struct lt_range *peak) {
     if (isfinite(peak->high))
-        print_range(file, "/s; peak at", peak);
+        print_range(file, "; peak at", peak);
     else
-        fprintf(file, "/s; peak at %.3g (%.3g or more)", peak->value, peak->low);
+        fprintf(file, "; peak at %.3g (%.3g or more)", peak->value, peak->low);
 }
 
 static void print_fit(FILE *file, const struct lt_bench_result *result) {
@@ -72,19 +81,19 @@ static void print_fit(FILE *file, const struct lt_bench_result *result) {
     fputs("Law of scaling: ", file);
     print_range(file, "contention σ", &result->fit.sigma);
     print_range(file, ", coherence κ", &result->fit.kappa);
-    print_range(file, ", one worker λ", &result->fit.lambda);
+    print_rates(file, ", one worker λ", &result->fit.lambda);
     if (result->fit.has_peak)
         print_peak(file, &result->fit.peak);
     else
-        fputs("/s; no peak within twice what was tried", file);
+        fputs("; no peak within twice what was tried", file);
     fputs(".\n", file);
 }
 
 static void print_stages(FILE *file, const struct lt_bench_result *result) {
     for (size_t s = result->sweep; s < result->count; s += 2) {
         const struct lt_step *from = &result->steps[s], *to = &result->steps[s + 1];
-        fprintf(file, "Stage %zu alone from %u to %u workers: elasticity %.2f.\n", from->stage, from->workers,
-                to->workers, lt_bench_elasticity(from, to));
+        fprintf(file, "Stage %zu, %s, alone from %u to %u workers: elasticity %.2f.\n", from->stage, from->name,
+                from->workers, to->workers, lt_bench_elasticity(from, to));
     }
 }
 
@@ -113,9 +122,8 @@ void lt_bench_print(FILE *file, const struct lt_bench_result *result) {
         fputs("The input ended within the measured time: its opening and its end are in the numbers.\n", file);
     print_comparison(file, result);
     char rate[32];
-    scaled(rate, sizeof rate, best->rate);
-    fprintf(file, "Fastest: %u worker%s, %s/s; there: %s\n", best->workers, best->workers == 1 ? "" : "s", rate,
-            typical(best)->verdict.text);
+    fprintf(file, "Fastest: %u worker%s, %s/s; there: %s\n", best->workers, best->workers == 1 ? "" : "s",
+            lt_bench_scaled(best->rate, rate, sizeof rate), lt_bench_typical(best)->verdict.text);
 }
 
 /* -------------------------------------------------------------------- JSON */
@@ -204,11 +212,26 @@ static const json_t *find(const json_t *steps, const struct lt_step *step) {
     return NULL;
 }
 
-int lt_bench_compare(struct lt_bench_result *result, const char *path, struct leat_error *error) {
+static int read_json(json_t **report, FILE *file, const char *path, struct leat_error *error) {
     json_error_t reason;
-    json_t *report = json_load_file(path, 0, &reason);
-    if (!report)
-        return leat_fail(error, -EINVAL, "--baseline %s: %s (line %d)", path, reason.text, reason.line);
+    *report = json_loadf(file, 0, &reason);
+    if (*report || ferror(file))
+        return *report ? 0 : leat_fail(error, -EINVAL, "--baseline %s: %s", path, strerror(errno));
+    return leat_fail(error, -EINVAL, "--baseline %s: line %d: %s", path, reason.line, reason.text);
+}
+
+int lt_bench_load(json_t **report, const char *path, struct leat_error *error) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return leat_fail(error, -EINVAL, "--baseline %s: %s", path, strerror(errno));
+    int code = read_json(report, file, path, error);
+    fclose(file);
+    if (code == 0 && !json_is_array(json_object_get(*report, "steps")))
+        return leat_fail(error, -EINVAL, "--baseline %s: not a report of leat bench", path);
+    return code;
+}
+
+void lt_bench_compare(struct lt_bench_result *result, const json_t *report) {
     const json_t *steps = json_object_get(report, "steps");
     for (size_t s = 0; s < result->count; s++) {
         struct lt_step *step = &result->steps[s];
@@ -221,7 +244,4 @@ int lt_bench_compare(struct lt_bench_result *result, const char *path, struct le
         result->regressed |= step->slower;
     }
     result->compared = true;
-    int code = json_is_array(steps) ? 0 : leat_fail(error, -EINVAL, "--baseline %s: not a report of leat bench", path);
-    json_decref(report);
-    return code;
 }

@@ -7,12 +7,14 @@
 #include "cli/bench/options.h"
 #include "cli/bench/trial.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 /** All trials with one number of workers. */
 struct lt_step {
     unsigned workers;
-    size_t stage; /* as in lt_trial */
+    size_t stage;     /* as in lt_trial */
+    const char *name; /* of that stage; NULL: none */
     const struct lt_trial **trials;
     size_t count;
     double *rates;          /* of them */
@@ -40,7 +42,16 @@ void lt_bench_print(FILE *file, const struct lt_bench_result *result);
 void lt_bench_json(FILE *file, const struct lt_bench_result *result);
 void lt_bench_html(FILE *file, const struct lt_bench_result *result);
 
-/** Look every step up in a report of before. 0 or a negative errno value with `error`. */
-int lt_bench_compare(struct lt_bench_result *result, const char *path, struct leat_error *error);
+/** Its trial with the rate that is nearest to the median. */
+const struct lt_trial *lt_bench_typical(const struct lt_step *step);
+
+/** "1.05 M", "49.9": three digits, by 1000. Returns `text`; 16 bytes are enough. */
+const char *lt_bench_scaled(double value, char *text, size_t room);
+
+/** Read a report of before; the caller gives `*report` back, also after an error. 0 or a negative errno value. */
+int lt_bench_load(json_t **report, const char *path, struct leat_error *error);
+
+/** Look every step up in it. */
+void lt_bench_compare(struct lt_bench_result *result, const json_t *report);
 
 #endif

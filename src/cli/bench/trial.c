@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,9 +174,14 @@ static int copy_queue(struct lt_plan *plan, const char *path, struct leat_error 
     return code;
 }
 
-static void __attribute__((noreturn)) be_trial(const struct lt_trial_plan *plan, const struct lt_trial *trial, int fd) {
+/* Signals that end the bench are blocked here as there: it is told of them, and ends this process. */
+static void __attribute__((noreturn))
+be_trial(const struct lt_trial_plan *plan, const struct lt_trial *trial, int fd, pid_t parent) {
     static struct told told;
     struct lt_plan changed = *plan->plan;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
     told.trial = *trial;
     signal(SIGPIPE, SIG_IGN);
     int code = change(&changed, trial) == 0 ? 0 : leat_fail(&told.error, -ENOMEM, "out of memory for a trial");
@@ -189,14 +195,27 @@ static void __attribute__((noreturn)) be_trial(const struct lt_trial_plan *plan,
 
 /* -------------------------------------------------------------- the parent */
 
+/* 0: the first one has something; -EINTR: a signal came. */
+static int wait_for_word(int fd, int signals, leat_time until) {
+    struct pollfd wait[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    for (;;) {
+        struct timespec timeout = lt_timespec(until - lt_now());
+        int ready = ppoll(wait, 2, &timeout, NULL);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0)
+            return ready < 0 ? -errno : -ETIMEDOUT;
+        return wait[1].revents ? -EINTR : 0;
+    }
+}
+
 /* 0 when all of it came in time. */
-static int listen_to(int fd, struct told *told, leat_time until) {
+static int listen_to(int fd, int signals, struct told *told, leat_time until) {
     size_t have = 0;
     while (have < sizeof *told) {
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
-        int ready = lt_poll_one(&wait, until);
-        if (ready <= 0)
-            return ready < 0 ? ready : -ETIMEDOUT;
+        int code = wait_for_word(fd, signals, until);
+        if (code < 0)
+            return code;
         ssize_t got = read(fd, (char *)told + have, sizeof *told - have);
         if (got < 0 && errno == EINTR)
             continue;
@@ -208,6 +227,8 @@ static int listen_to(int fd, struct told *told, leat_time until) {
 }
 
 static int judge(int code, int status, const struct told *told, struct lt_trial *trial, struct leat_error *error) {
+    if (code == -EINTR)
+        return leat_fail(error, code, "a signal came");
     if (code == -ETIMEDOUT)
         return leat_fail(error, code, "a trial with %u workers did not end in time", trial->workers);
     if (code < 0 && WIFSIGNALED(status))
@@ -226,16 +247,17 @@ int lt_trial_run(const struct lt_trial_plan *plan, struct lt_trial *trial, struc
     int ends[2], status = 0;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return leat_fail(error, -errno, "no pipe for a trial: %s", strerror(errno));
-    pid_t child = fork();
+    pid_t parent = getpid(), child = fork();
     if (child == 0)
-        be_trial(plan, trial, ends[1]);
+        be_trial(plan, trial, ends[1], parent);
     int code = child < 0 ? leat_fail(error, -errno, "no process for a trial: %s", strerror(errno)) : 0;
     close(ends[1]);
     struct told *told = calloc(1, sizeof *told);
     if (code == 0 && !told)
         code = leat_fail(error, -ENOMEM, "out of memory for a trial");
     if (child > 0) {
-        int heard = told ? listen_to(ends[0], told, lt_after(plan->warm_up + plan->duration + GRACE)) : -ENOMEM;
+        int heard =
+            told ? listen_to(ends[0], plan->signals, told, lt_after(plan->warm_up + plan->duration + GRACE)) : -ENOMEM;
         if (heard < 0)
             kill(child, SIGKILL);
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)

@@ -31,10 +31,14 @@ struct lt_trial_plan {
     const struct lt_plan *plan;
     leat_time warm_up, duration;
     const char
-        *copy; /**< where a copy of the source, a queue file, is made for each trial; NULL: it is read as it is */
+        *copy;   /**< where a copy of the source, a queue file, is made for each trial; NULL: it is read as it is */
+    int signals; /**< a descriptor that is readable once a signal has come */
 };
 
-/** Run it with `trial->workers` and fill in the rest. 0 or a negative errno value with `error`. */
+/**
+ * Run it with `trial->workers` and fill in the rest. 0 or a negative errno value with `error`; -EINTR: a signal came,
+ * and what had begun is ended. Nor does a trial outlive the process that started it.
+ */
 int lt_trial_run(const struct lt_trial_plan *plan, struct lt_trial *trial, struct leat_error *error);
 
 #endif

@@ -48,6 +48,16 @@ static unsigned set_rate(struct lt_status *status, struct MHD_Connection *connec
     return say(answer, room, MHD_HTTP_OK, "the rate is set");
 }
 
+static unsigned refuse_workers(struct lt_status *status, size_t stage, char *answer, size_t room) {
+    struct lt_snapshot *now = malloc(sizeof *now);
+    if (!now)
+        return say(answer, room, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+    lt_pipeline_snapshot(status->pipeline, now);
+    snprintf(answer, room, "stage %zu can have 1 to %u workers\n", stage, now->stages[stage].most_workers);
+    free(now);
+    return MHD_HTTP_BAD_REQUEST;
+}
+
 static unsigned set_workers(struct lt_status *status, struct MHD_Connection *connection, char *answer, size_t room) {
     double stage, workers;
     if (!number(connection, "stage", &stage) || !number(connection, "value", &workers) || workers > 1e6)
@@ -56,7 +66,7 @@ static unsigned set_workers(struct lt_status *status, struct MHD_Connection *con
     case 0:
         return say(answer, room, MHD_HTTP_OK, "the number of workers is set");
     case -ERANGE:
-        return say(answer, room, MHD_HTTP_BAD_REQUEST, "fewer than one worker, or more than there is room for");
+        return refuse_workers(status, (size_t)stage, answer, room);
     default:
         return say(answer, room, MHD_HTTP_NOT_FOUND, "no stage with workers has this number");
     }

@@ -9,6 +9,10 @@ static double seconds(leat_time duration) {
     return (double)duration / (double)LEAT_SECOND;
 }
 
+static uint64_t settled(const struct lt_counts *counts) {
+    return counts->delivered + counts->filtered + counts->failed + counts->returned;
+}
+
 static void head(FILE *file, const char *name, const char *type, const char *help) {
     fprintf(file, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -88,11 +92,13 @@ static void put_queues(FILE *file, const struct lt_snapshot *snapshot) {
 
 static void put_latency(FILE *file, const struct lt_snapshot *snapshot) {
     const struct lt_latency *latency = &snapshot->latency;
-    head(file, "leat_item_latency_seconds", "gauge", "From reading to the end, since the start of the run.");
+    head(file, "leat_item_latency_seconds", "summary", "From reading to the end, since the start of the run.");
     fprintf(file,
             "leat_item_latency_seconds{quantile=\"0.5\"} %.6f\nleat_item_latency_seconds{quantile=\"0.9\"} %.6f\n"
             "leat_item_latency_seconds{quantile=\"0.99\"} %.6f\nleat_item_latency_seconds{quantile=\"1\"} %.6f\n",
             seconds(latency->median), seconds(latency->p90), seconds(latency->p99), seconds(latency->most));
+    fprintf(file, "leat_item_latency_seconds_sum %.6f\nleat_item_latency_seconds_count %" PRIu64 "\n",
+            (double)snapshot->under_way / 1e6, settled(&snapshot->counts));
 }
 
 static void put_counters(FILE *file, const char *end, const struct lt_counters *counters, bool gauges) {
@@ -123,8 +129,7 @@ void lt_status_metrics(FILE *file, const struct lt_snapshot *snapshot, const str
     const struct lt_counts *counts = &snapshot->counts;
     put_items(file, counts);
     head(file, "leat_inflight_items", "gauge", "Items that were read and are not settled.");
-    fprintf(file, "leat_inflight_items %" PRIu64 "\n",
-            counts->in - counts->delivered - counts->filtered - counts->failed - counts->returned);
+    fprintf(file, "leat_inflight_items %" PRIu64 "\n", counts->in - settled(counts));
     head(file, "leat_unconfirmed_items", "gauge", "Items that the sink has and did not confirm yet.");
     fprintf(file, "leat_unconfirmed_items %" PRIu64 "\n", snapshot->unconfirmed);
     put_stages(file, snapshot);

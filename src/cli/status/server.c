@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
+#include "base/number.h"
 #include "base/os.h"
 #include "cli/stats.h"
 #include "cli/status/library.h"
@@ -185,6 +186,10 @@ static int open_socket(const char *address, struct leat_error *error) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
     if (split(address, host, sizeof host, &port) < 0)
         return leat_fail(error, -EINVAL, "--http %s: write HOST:PORT, [V6]:PORT or PORT", address);
+    /* getaddrinfo() would cut 70000 to 16 bits and listen at 4464. */
+    if (!lt_number_is_port(port))
+        return leat_fail(error, -EINVAL, "--http %s: \"%s\" is no port from 0 to 65535: write HOST:PORT or PORT",
+                         address, port);
     int code = getaddrinfo(host, port, &hints, &found);
     if (code)
         return leat_fail(error, -EINVAL, "--http %s: %s", address, gai_strerror(code));
@@ -207,12 +212,19 @@ static void announce(const struct lt_status *status, int fd) {
     lt_report(STDERR_FILENO, text, (size_t)length);
 }
 
+/* Those that a browser leaves as they are behind a "#". */
+static const char token_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+
 static int make_token(struct lt_status *status, const struct lt_status_settings *settings, struct leat_error *error) {
     unsigned char random[16];
     status->control = settings->control;
     if (!settings->control)
         return 0;
     if (settings->token && *settings->token) {
+        if (settings->token[strspn(settings->token, token_characters)])
+            return leat_fail(error, -EINVAL,
+                             "the token in $LEAT_CONTROL_TOKEN may have letters, digits, \"-\", \".\", \"_\" and "
+                             "\"~\" only: it becomes a part of a link");
         if (strlen(settings->token) >= sizeof status->token)
             return leat_fail(error, -EINVAL, "the token of --control is longer than %zu", sizeof status->token - 1);
         strcpy(status->token, settings->token);

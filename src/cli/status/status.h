@@ -6,7 +6,7 @@
  *   GET /status.json  the numbers of --stats-json, and more
  *   GET /events       the same as a stream, one event a second and one at the end
  *   GET /metrics      for Prometheus
- *   GET /live /ready  200, or 503 before it flows and while it stops
+ *   GET /live /ready  200, or 503 before all is open and while it stops
  *   GET /stuck        who holds what for how long, in words
  *   POST /control/…   pause, resume, stop, drop, rate?value=N, workers?stage=I&value=N; needs --control and its token
  *

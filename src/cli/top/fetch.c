@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* One GET of HTTP/1.0 for a page of our own, whose server answers at once and closes. */
 #include "base/error.h"
+#include "base/number.h"
+#include "base/text.h"
 #include "cli/top/top.h"
 
 #include <errno.h>
@@ -11,7 +13,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { PATIENCE = 5, MOST = 4 << 20 };
+enum { PATIENCE = 5, MOST = 4 << 20, BLOCK = 1 << 16 };
 
 struct place {
     char host[256], port[16];
@@ -38,6 +40,9 @@ static int split(const char *url, struct place *place, struct leat_error *error)
     if (!host_size)
         strcpy(place->host, "127.0.0.1");
     snprintf(place->port, sizeof place->port, "%.*s", (int)port_size, port);
+    if (!lt_number_is_port(place->port))
+        return leat_fail(error, -EINVAL, "%s: \"%s\" is no port from 0 to 65535: write HOST:PORT or PORT", url,
+                         place->port);
     return 0;
 }
 
@@ -54,7 +59,7 @@ static int connect_to(const struct place *place, struct leat_error *error) {
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
         if (fd >= 0 && connect(fd, where->ai_addr, where->ai_addrlen) == 0)
             break;
-        reason = errno;
+        reason = errno == EINPROGRESS ? ETIMEDOUT : errno; /* what connect() says when SO_SNDTIMEO is over */
         if (fd >= 0)
             close(fd);
         fd = -1;
@@ -65,48 +70,55 @@ static int connect_to(const struct place *place, struct leat_error *error) {
     return leat_fail(error, -reason, "no run is watched at %s:%s: %s", place->host, place->port, strerror(reason));
 }
 
-static char *receive(int fd, size_t *size) {
-    size_t room = 1 << 16;
-    char *text = malloc(room);
-    *size = 0;
-    while (text) {
-        ssize_t got = recv(fd, text + *size, room - *size - 1, 0);
+/* All until the other side closes. 0 or a negative errno value. */
+static int receive(int fd, struct lt_text *text) {
+    for (;;) {
+        if (text->size >= MOST)
+            return -EMSGSIZE;
+        char *room = lt_text_room(text, BLOCK);
+        if (!room)
+            return -ENOMEM;
+        ssize_t got = recv(fd, room, BLOCK, 0);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
-            break;
-        *size += (size_t)got;
-        if (*size + 1 < room)
-            continue;
-        char *more = room < MOST ? realloc(text, room *= 2) : NULL;
-        if (!more)
-            break;
-        text = more;
+        if (got < 0)
+            return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        room[got] = '\0';
+        text->size += (size_t)got;
+        if (got == 0)
+            return text->size ? 0 : -ECONNRESET;
     }
-    if (text)
-        text[*size] = '\0';
-    return text;
+}
+
+static int exchange(int fd, const struct place *place, const char *path, struct lt_text *answer) {
+    char request[512];
+    int length = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path, place->host);
+    if (send(fd, request, (size_t)length, MSG_NOSIGNAL) < 0)
+        return errno == EPIPE ? -ECONNRESET : -errno;
+    return receive(fd, answer);
 }
 
 char *lt_top_fetch(const char *url, const char *path, struct leat_error *error) {
     struct place place;
-    char request[512];
     if (split(url, &place, error) < 0)
         return NULL;
     int fd = connect_to(&place, error);
     if (fd < 0)
         return NULL;
-    int length = snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path, place.host);
-    size_t size = 0;
-    bool sent = send(fd, request, (size_t)length, MSG_NOSIGNAL) == length;
-    char *text = sent ? receive(fd, &size) : NULL;
+    struct lt_text answer = {0};
+    int code = exchange(fd, &place, path, &answer);
     close(fd);
-    char *body = text ? strstr(text, "\r\n\r\n") : NULL;
-    if (!body || !strstr(text, " 200 ") || strstr(text, " 200 ") > strchr(text, '\r')) {
-        leat_fail(error, -EPROTO, "%s:%s does not answer as a run of leat does", place.host, place.port);
-        free(text);
-        return NULL;
+    char *text = answer.data, *body = code == 0 ? strstr(text, "\r\n\r\n") : NULL;
+    if (body && strstr(text, " 200 ") && strstr(text, " 200 ") < strchr(text, '\r')) {
+        memmove(text, body + 4, answer.size - (size_t)(body + 4 - text) + 1);
+        return text;
     }
-    memmove(text, body + 4, size - (size_t)(body + 4 - text) + 1);
-    return text;
+    free(text);
+    if (code == -ETIMEDOUT)
+        leat_fail(error, code, "%s:%s does not answer within %d s", place.host, place.port, PATIENCE);
+    else if (code < 0)
+        leat_fail(error, code, "%s:%s: %s", place.host, place.port, strerror(-code));
+    else
+        leat_fail(error, -EPROTO, "%s:%s does not answer as a run of leat does", place.host, place.port);
+    return NULL;
 }

@@ -14,9 +14,13 @@
 
 enum { FRAME_MILLISECONDS = 1000 };
 
-static size_t terminal_width(void) {
+static const struct lt_top_size whole = {SIZE_MAX, SIZE_MAX};
+
+static struct lt_top_size terminal_size(void) {
     struct winsize window;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 20 ? window.ws_col : 100;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || !window.ws_col || !window.ws_row)
+        return whole;
+    return (struct lt_top_size){window.ws_col, window.ws_row};
 }
 
 static json_t *ask(const char *url, struct leat_error *error) {
@@ -40,7 +44,8 @@ static void show(const json_t *status, bool terminal) {
         return;
     if (terminal)
         fputs("\033[H\033[J", file);
-    lt_top_draw(file, status, terminal_width(), terminal && !getenv("NO_COLOR"));
+    struct lt_top_size room = terminal ? terminal_size() : whole;
+    lt_top_draw(file, status, &room, terminal && !getenv("NO_COLOR"));
     if (fclose(file) == 0)
         fwrite(text, 1, size, stdout);
     fflush(stdout);
@@ -71,7 +76,10 @@ static int watch(const char *url, int signals, struct leat_error *error) {
         if (!wait_a_frame(signals))
             return LT_EXIT_DONE;
     } while ((status = ask(url, error)));
-    puts("\nthe run has ended");
+    putchar('\n');
+    if (error->code != -ECONNREFUSED && error->code != -ECONNRESET)
+        return code_of(error);
+    puts("the run has ended");
     return LT_EXIT_DONE;
 }
 
