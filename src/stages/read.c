@@ -143,6 +143,15 @@ struct file {
     struct leat_error why;
 };
 
+/* Somebody has a lease on a regular file (a file server, say), and gives it up only for one who waits. */
+static int open_leased(int parent, const char *path) {
+    struct stat status;
+    if (fstatat(parent, path, &status, 0) < 0 || !S_ISREG(status.st_mode))
+        return -EAGAIN;
+    int fd = openat(parent, path, OPEN & ~O_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
 /* Paths that the system finds too long are opened in pieces. `path` is changed. */
 static int open_path(char *path) {
     int parent = AT_FDCWD;
@@ -153,11 +162,13 @@ static int open_path(char *path) {
             *slash = '\0';
         int fd = openat(parent, slash == path ? "/" : path, slash ? O_PATH | O_DIRECTORY | O_CLOEXEC : OPEN);
         int code = fd < 0 ? -errno : fd;
+        if (code == -EAGAIN && !slash)
+            code = open_leased(parent, path);
         if (parent >= 0)
             close(parent);
         if (code < 0 || !slash)
             return code;
-        parent = fd;
+        parent = code;
         path = slash + 1;
     }
 }

@@ -3,6 +3,7 @@
 """dir: lists what find lists, whatever the names, and goes on where it cannot enter; memory and descriptors are bounded.
 
 DIR_SEED chooses the tree. LEAT_TEST_FULL: 500,000 files, a directory of a million, a chain of 20,000."""
+import fcntl
 import json
 import os
 import random
@@ -224,6 +225,17 @@ def test_other_file_system():
         same(given("tree?xdev=1&type=d"), found("tree", "-mindepth", "1", "-xdev", "-type", "d"))
     finally:
         subprocess.run(["umount", "-l", "tree/a/mounted"], check=True)
+
+
+def test_lease():
+    """a file that a file server has a lease on is waited for, as cat does"""
+    write("leased", b"hello\n")
+    fd = os.open("leased", os.O_RDWR)
+    signal.signal(signal.SIGIO, lambda *_: fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK))
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    run = leat("-", ":", "read", "text", ":", "-", data=b"leased\n").check(0).counted(delivered=1)
+    assert json.loads(run.out)["text"] == "hello\n", run
+    os.close(fd)
 
 
 if __name__ == "__main__":
