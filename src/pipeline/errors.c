@@ -165,7 +165,7 @@ int lt_errors_open(struct lt_errors *errors, const char *path, struct leat_error
     fcntl(errors->fd, F_SETFL, mode & ~O_CREAT);
     /* Records that come back as items make records without end. */
     if (lt_open_elsewhere(errors->fd, STDIN_FILENO) & LT_OPEN_TO_READ)
-        return leat_fail(error, -EINVAL, "error file %s: is in use by this run", path);
+        return leat_fail(error, -EINVAL, "error file %s: is also used elsewhere in this run", path);
     return end_torn_line(errors->fd, path, error);
 }
 

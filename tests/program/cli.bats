@@ -292,7 +292,7 @@ EOF
     [ "$(jq '.parts | length' report.json)" -eq 3 ]
     [ "$(jq .exit report.json)" -eq 0 ]
     leat gen:?count=1 : null: --report nowhere/report.json
-    [ "$code" -eq 1 ]
+    [ "$code" -eq 3 ]
     told 'leat: --report: nowhere/report.json: No such file or directory'
 }
 
