@@ -282,6 +282,32 @@ EOF
     grep -q '^leat: bottleneck: .*rate' err
 }
 
+@test "a field that is no path is a mistake in the command, not in every item" {
+    leat in.ndjson : queue:q
+    for stage in "match -f .a[x] x=a" "read -f .a[x]" "exec -f .a[x] cat" "coproc -f .a[x] cat" "where .a[x]"; do
+        for verb in check run; do
+            # shellcheck disable=SC2086
+            leat $verb queue:q : $stage : null:
+            [ "$code" -eq 2 ]
+            told 'is not a path like .name, .a.b or .a[0]'
+        done
+    done
+    leat queue:q : match -f '.a[0]' x=a : null:
+    [ "$code" -eq 1 ]
+    balanced
+}
+
+@test "where does not take == for a comparison with =" {
+    for test in '.a==x1' '.a!==x1'; do
+        leat check in.ndjson : where "$test" : -
+        [ "$code" -eq 2 ]
+        told 'one "=" compares'
+    done
+    leat in.ndjson : where '.a=x1' : -
+    [ "$code" -eq 0 ]
+    [ "$(cat out)" = '{"a":"x1"}' ]
+}
+
 @test "the report holds the same numbers" {
     leat gen:?count=1000 : match 'x=\d' : where .nothing : null: --report report.json
     [ "$code" -eq 0 ]
