@@ -60,6 +60,7 @@ struct leat_item {
     uint64_t id;            /**< the same for the same input in every run */
     uint64_t position;      /**< line number from 1, sequence number, …: for people */
     uint64_t token;         /**< the source's own */
+    uint64_t whole; /**< bytes of an item of which the body is only the beginning, and which has failed; else 0 */
     const struct leat_envelope *envelope; /**< NULL: none; lives as long as the batch */
     struct leat_value *values;            /**< additions, in order; a name once */
     uint32_t value_count;

@@ -162,8 +162,9 @@ static int set_aside(struct lines *lines, struct leat_batch *batch, struct leat_
         return out_of_memory(lines, error);
     memcpy(copy, head.data, head.size);
     leat_item_set(batch, item, (struct leat_bytes){copy, head.size}, "line");
+    item->whole = size > head.size ? size : 0;
     leat_item_fail(batch, item, -EMSGSIZE,
-                   "%s: line %llu has %llu bytes, more than --max-line %llu; here are the first %zu", lines->name,
+                   "line %llu has %llu bytes, more than --max-line %llu; here are the first %zu",
                    (unsigned long long)lines->line, (unsigned long long)size,
                    (unsigned long long)lines->settings.max_line, head.size);
     return 0;
