@@ -72,10 +72,16 @@ static int check_password(const char *word, struct leat_error *error) {
                      (int)(strstr(word, "://") - word), word);
 }
 
+static int check_empty(const char *word, struct leat_error *error) {
+    return *word ? 0 : leat_fail(error, -EINVAL, "an end without a name: \"\"");
+}
+
 int lt_part_source(struct lt_memory *memory, struct lt_part *part, const char *word, struct leat_error *error) {
     *part = (struct lt_part){.spelling = word, .target = word};
     part->source = lt_find_source(word, &part->target);
-    int result = check_password(word, error);
+    int result = check_empty(word, error);
+    if (result == 0)
+        result = check_password(word, error);
     if (result == 0 && (!part->source || !*part->source->scheme))
         result = check_path(memory, word, true, error);
     if (result)
@@ -92,7 +98,9 @@ int lt_part_source(struct lt_memory *memory, struct lt_part *part, const char *w
 int lt_part_sink(struct lt_memory *memory, struct lt_part *part, const char *word, struct leat_error *error) {
     *part = (struct lt_part){.spelling = word, .target = word};
     part->sink = lt_find_sink(word, &part->target);
-    int result = check_password(word, error);
+    int result = check_empty(word, error);
+    if (result == 0)
+        result = check_password(word, error);
     if (result == 0 && (!part->sink || !*part->sink->scheme))
         result = check_path(memory, word, false, error);
     if (result)

@@ -267,7 +267,7 @@ static void over_limit(const struct match *match, size_t pattern, const struct l
                        struct leat_item *item) {
     char reason[160];
     lt_regex_reason(find->failure, reason, sizeof reason);
-    leat_item_fail(batch, item, -E2BIG, "match: %.*s: %s, in a text of %zu bytes, searching from offset %zu",
+    leat_item_fail(batch, item, -E2BIG, "%.*s: %s, in a text of %zu bytes, searching from offset %zu",
                    (int)match->names[pattern].size, match->names[pattern].data, reason, find->attempt.text.size,
                    find->attempt.offset);
 }
