@@ -69,8 +69,9 @@ static int run(void *root) {
     leat_crawl(&options, &(struct leat_bytes){root, strlen(root) + 1}, 1);
     for (size_t i = 0; i < report.failure_count; i++)
         fprintf(stderr, "%s: %s\n", (char *)report.failures[i].data, strerror(-report.failures[i].error));
+    int code = report.failure_count ? -EIO : 0;
     leat_crawl_report_free(&report);
-    return printf("%llu lines in %llu files\n", (unsigned long long)lines, (unsigned long long)files) < 0 ? -EIO : 0;
+    return printf("%llu lines in %llu files\n", (unsigned long long)lines, (unsigned long long)files) < 0 ? -EIO : code;
 }
 
 int main(int argc, char **argv) {

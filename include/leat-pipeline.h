@@ -60,6 +60,7 @@ struct leat_item {
     uint64_t id;            /**< the same for the same input in every run */
     uint64_t position;      /**< line number from 1, sequence number, …: for people */
     uint64_t token;         /**< the source's own */
+    uint64_t whole; /**< bytes of an item of which the body is only the beginning, and which has failed; else 0 */
     const struct leat_envelope *envelope; /**< NULL: none; lives as long as the batch */
     struct leat_value *values;            /**< additions, in order; a name once */
     uint32_t value_count;
@@ -238,6 +239,9 @@ struct leat_source_type {
     const struct leat_option *options;
     size_t settings_size;
     bool last_read; /**< also read after a stop between two reads, until it returns -ECANCELED (see read) */
+    /** Is the segment right, as far as can be told without opening anything? 0 or a negative errno value. NULL: cannot
+     * tell. */
+    int (*check)(const struct leat_segment *segment, struct leat_error *error);
     int (*open)(void **source, const struct leat_segment *segment, struct leat_error *error);
     /** Fill the batch. 0: it has items. -ENODATA: the end (no items). Should hand over what it has rather than wait for
      * more. -ECANCELED after a stop: items in the batch count all the same, such as failed ones that say what is
@@ -293,6 +297,7 @@ struct leat_sink_type {
      * end.
      */
     size_t holds;
+    int (*check)(const struct leat_segment *segment, struct leat_error *error); /**< as of a source */
     int (*open)(void **sink, const struct leat_segment *segment, struct leat_error *error);
     /**
      * Write the LIVE items of these batches, in order; each becomes DELIVERED

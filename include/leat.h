@@ -107,7 +107,7 @@ struct leat_task_options {
  * leat_go(scope, fn, arg): run `fn(arg)` as a task of `scope` (NULL: the
  * caller's current scope). The task may start at once, on any worker.
  *
- * Returns 0, or -ENOMEM, -EINVAL (no scope and no runtime), -ESHUTDOWN (the
+ * Returns 0, or -ENOMEM, -EINVAL (no function, or no scope), -ESHUTDOWN (the
  * scope has been waited for). A cancelled scope still takes the task: its first
  * blocking call tells it. A task for which no stack can be had when its turn
  * comes ends with -ENOMEM.

@@ -42,8 +42,9 @@ const struct lt_entry lt_usages[] = {
      "Run a pipeline. A \":\" on its own separates; \"::\" is a plain \":\". Flags of an end or a stage stand after "
      "its "
      "name, options of the whole run first or last. Without TO items are printed."},
-    {"leat run FILE.yaml [options]", "Run a pipeline from a file."},
-    {"leat check FILE.yaml | FROM : … : TO", "Say whether it could run, and run nothing."},
+    {"leat run FILE [options]", "Run a pipeline from a YAML file."},
+    {"leat check FILE.yaml | FROM : … : TO",
+     "Say whether its words are right; look at no file or server, and run nothing."},
     {"leat show FILE.yaml | FROM : … : TO", "Print it as YAML."},
     {"leat load TO --fill N | --rate RATE --for TIME [options]",
      "Make load for an end and measure what it does with it: throughput, or latencies by an absolute schedule."},

@@ -30,7 +30,8 @@ const struct leat_option lt_front_options[] = {
     {"grace", 0, LEAT_OPTION_DURATION, RUN(grace), "TIME", "30s", "Time between a stop and the hard end."},
     {"errors", 0, LEAT_OPTION_STRING, RUN(errors), "FILE", NULL,
      "Append failed items here, one JSON object a line: item, stage, reason."},
-    {"dead", 0, LEAT_OPTION_STRING, RUN(dead), "TO", NULL, "Deliver failed items there, as they came."},
+    {"dead", 0, LEAT_OPTION_STRING, RUN(dead), "TO", NULL,
+     "Deliver failed items there, as they came; not lines that --max-line has cut."},
     {"halt", 0, LEAT_OPTION_STRING, RUN(halt_text), "WHEN,WHY", NULL,
      "End once so many items have failed, succeeded or are done: soon,fail=3 begins no more, now,fail=20% also calls "
      "off "

@@ -36,6 +36,12 @@ static bool is_file(const char *word) {
            (length > 4 && strcmp(word + length - 4, ".yml") == 0);
 }
 
+static bool is_path(const char *word) {
+    const char *target = word;
+    const struct leat_source_type *type = lt_find_source(word, &target);
+    return type && !*type->scheme && strcmp(word, "-") != 0;
+}
+
 static bool take_verb(struct lt_command *command, const char *word) {
     for (size_t i = 0; lt_verb_names[i]; i++) {
         if (strcmp(word, lt_verb_names[i]) == 0) {
@@ -260,7 +266,10 @@ static int parse_all(struct lt_command *command, char **words, size_t count, str
         command->rest_count = count - head.next;
         return command->verb == LT_VERB_LOAD ? parse_load(command, error) : 0;
     }
-    if (result > 0 && named && is_file(first) && head.count == count)
+    bool runs = named && command->verb == LT_VERB_RUN, is_whole = head.count == count;
+    if (result > 0 && runs && is_file(first) && !is_whole)
+        return leat_fail(error, -EINVAL, "\"%s\" is a whole pipeline; without \"run\" it is the input of one", first);
+    if (result > 0 && named && is_whole && (is_file(first) || (runs && is_path(first))))
         return parse_file(command, &head, first, error);
     if (result > 0)
         return parse_pipeline(command, &head, first, words, count, error);

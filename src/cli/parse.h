@@ -6,7 +6,7 @@
  *
  * A lone ":" separates; "::" is the word ":". A first word that is a command
  * (run, check, show, help, queue, load, bench, top) is taken as one; run, check, show and bench take
- * a YAML file (its name ends in .yaml or .yml) or a pipeline, load takes TO alone.
+ * a YAML file (its name ends in .yaml or .yml; with run any path that stands alone) or a pipeline, load takes TO alone.
  */
 #ifndef LEAT_CLI_PARSE_H
 #define LEAT_CLI_PARSE_H

@@ -72,10 +72,16 @@ static int check_password(const char *word, struct leat_error *error) {
                      (int)(strstr(word, "://") - word), word);
 }
 
+static int check_empty(const char *word, struct leat_error *error) {
+    return *word ? 0 : leat_fail(error, -EINVAL, "an end without a name: \"\"");
+}
+
 int lt_part_source(struct lt_memory *memory, struct lt_part *part, const char *word, struct leat_error *error) {
     *part = (struct lt_part){.spelling = word, .target = word};
     part->source = lt_find_source(word, &part->target);
-    int result = check_password(word, error);
+    int result = check_empty(word, error);
+    if (result == 0)
+        result = check_password(word, error);
     if (result == 0 && (!part->source || !*part->source->scheme))
         result = check_path(memory, word, true, error);
     if (result)
@@ -92,7 +98,9 @@ int lt_part_source(struct lt_memory *memory, struct lt_part *part, const char *w
 int lt_part_sink(struct lt_memory *memory, struct lt_part *part, const char *word, struct leat_error *error) {
     *part = (struct lt_part){.spelling = word, .target = word};
     part->sink = lt_find_sink(word, &part->target);
-    int result = check_password(word, error);
+    int result = check_empty(word, error);
+    if (result == 0)
+        result = check_password(word, error);
     if (result == 0 && (!part->sink || !*part->sink->scheme))
         result = check_path(memory, word, false, error);
     if (result)
@@ -212,9 +220,41 @@ static int check_words(const struct leat_segment *segment, struct leat_error *er
                      segment->words[0], segment->spelling);
 }
 
+/* "PATH", "queue:PATH", "queue:PATH#NAME" */
+static bool names_file(const char *spelling, const char *path) {
+    size_t length = strlen(path);
+    if (spelling && strncmp(spelling, "queue:", 6) == 0)
+        return strncmp(spelling + 6, path, length) == 0 && (!spelling[6 + length] || spelling[6 + length] == '#');
+    return spelling && strcmp(spelling, path) == 0;
+}
+
+static int check_file(const char *name, const char *path, struct leat_error *error) {
+    if (!path)
+        return 0;
+    if (!*path)
+        return leat_fail(error, -EINVAL, "--%s: the name of a file is missing", name);
+    if (strcmp(path, "-") == 0)
+        return leat_fail(error, -EINVAL, "--%s - would be a file; write ./- for a file of that name", name);
+    return 0;
+}
+
+/* A file that is there is found in use when it is opened. The report is opened last, and may not be there yet. */
+static int check_files(const struct lt_plan *plan, const struct lt_front *front, struct leat_error *error) {
+    const char *report = front->report;
+    const char *const others[] = {plan->from.spelling, plan->to.spelling, front->run.errors, front->run.resume,
+                                  front->run.dead};
+    if (check_file("errors", front->run.errors, error) || check_file("resume", front->run.resume, error) ||
+        check_file("report", report, error))
+        return -EINVAL;
+    for (size_t i = 0; report && i < sizeof others / sizeof *others; i++)
+        if (names_file(others[i], report))
+            return leat_fail(error, -EINVAL, "--report %s: is also used elsewhere in this run", report);
+    return 0;
+}
+
 int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct lt_front *front,
                    struct leat_error *error) {
-    if (check_words(&plan->from, error) || check_words(&plan->to, error))
+    if (check_words(&plan->from, error) || check_words(&plan->to, error) || check_files(plan, front, error))
         return -EINVAL;
     plan->options = front->run;
     if (lt_halt_parse(front->run.halt_text, &plan->options.halt, error)) {

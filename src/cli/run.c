@@ -29,6 +29,7 @@ struct run {
     struct lt_pipeline *pipeline;
     struct lt_watch watch;
     struct lt_report report;
+    struct lt_place_beside place; /* of --report */
     const struct lt_run_extra *extra;
     struct lt_tune *tune; /* of -j auto; NULL: none */
 };
@@ -109,6 +110,12 @@ static void write_report(void *argument, FILE *file) {
         lt_progress_report(file, report, end->verdict, end->code);
 }
 
+/* What was refused for a mistake in the command did nothing, and reports nothing: the mistake may be the report. */
+static bool wants_report(const struct run *run) {
+    bool refused = run->report.outcome == LT_NOT_STARTED && run->report.error.code == -EINVAL;
+    return run->place.path && !refused;
+}
+
 /* Everything that is said and written after the run; returns the exit code. */
 static int finish(struct run *run) {
     static const struct lt_snapshot start;
@@ -125,7 +132,9 @@ static int finish(struct run *run) {
         code = extra->end(extra->argument, &run->report, &verdict, code, front->quiet);
     struct leat_error error;
     struct end end = {run, &verdict, code};
-    if (front->report && lt_write_beside(front->report, write_report, &end, &error)) {
+    if (!wants_report(run))
+        return code;
+    if (lt_beside_check(&run->place, &error) || lt_write_beside(run->place.path, write_report, &end, &error)) {
         fprintf(stderr, "leat: --report: %s\n", error.text);
         return code ? code : LT_EXIT_FAILED;
     }
@@ -191,6 +200,26 @@ int lt_run(struct lt_command *command) {
     return lt_run_with(command, &none);
 }
 
+static int refuse(const struct leat_error *error) {
+    fprintf(stderr, "leat: %s\n", error->text);
+    return error->code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
+}
+
+static int run_held(struct run *run, const sigset_t *set) {
+    struct leat_error error = {0};
+    const struct lt_command *command = run->command;
+    if (lt_beside_hold(&run->place, command->front.report, &error)) {
+        lt_error_prefix(&error, "--report");
+        return refuse(&error);
+    }
+    if (lt_watch_start(&run->watch, set, &command->front, run->extra, run->pipeline, &error))
+        return refuse(&error);
+    lt_pipeline_on_stuck(run->pipeline, leave, run);
+    lt_pipeline_run(run->pipeline, &run->report);
+    lt_watch_end(&run->watch);
+    return finish(run);
+}
+
 int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     sigset_t set;
     lt_watch_block(&set);
@@ -201,19 +230,10 @@ int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     make_room(run);
     run->watch.tune = run->tune;
     run->pipeline = lt_pipeline_new(&command->plan, &error);
-    if (!run->pipeline) {
-        fprintf(stderr, "leat: %s\n", error.text);
-        return error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
-    }
-    if (lt_watch_start(&run->watch, &set, &command->front, extra, run->pipeline, &error)) {
-        fprintf(stderr, "leat: %s\n", error.text);
-        lt_pipeline_free(run->pipeline);
-        return error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
-    }
-    lt_pipeline_on_stuck(run->pipeline, leave, run);
-    lt_pipeline_run(run->pipeline, &run->report);
-    lt_watch_end(&run->watch);
-    int code = finish(run);
+    if (!run->pipeline)
+        return refuse(&error);
+    int code = run_held(run, &set);
+    lt_beside_release(&run->place);
     lt_pipeline_free(run->pipeline);
     return code;
 }

@@ -139,7 +139,7 @@ static bool parse_rate(const char *text, double *value) {
         number /= 3600;
     else if (*rest && strcmp(rest, "/s") != 0)
         return false;
-    if (!isfinite((double)number))
+    if (!isfinite((double)number) || number <= 0)
         return false;
     *value = (double)number;
     return true;

@@ -37,6 +37,15 @@ static yaml_node_t *node_at(const struct reader *reader, int index) {
     return yaml_document_get_node(reader->document, index);
 }
 
+/* "file.yaml:3:5", or of a value that is not in the file "file.yaml: --set" */
+static const char *place_of(struct reader *reader, const yaml_node_t *node) {
+    struct lt_command *command = reader->command;
+    if ((size_t)(node - reader->document->nodes.start) >= reader->file_nodes)
+        return lt_memory_print(&command->memory, "%s: --set", command->file);
+    return lt_memory_print(&command->memory, "%s:%zu:%zu", command->file, node->start_mark.line + 1,
+                           node->start_mark.column + 1);
+}
+
 /* Fail at a node: "file.yaml:3:5: …". */
 static int fail_at(struct reader *reader, const yaml_node_t *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -46,10 +55,7 @@ static int fail_at(struct reader *reader, const yaml_node_t *node, const char *f
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if ((size_t)(node - reader->document->nodes.start) >= reader->file_nodes)
-        return leat_fail(reader->error, -EINVAL, "%s: --set: %s", reader->command->file, text);
-    return leat_fail(reader->error, -EINVAL, "%s:%zu:%zu: %s", reader->command->file, node->start_mark.line + 1,
-                     node->start_mark.column + 1, text);
+    return leat_fail(reader->error, -EINVAL, "%s: %s", place_of(reader, node), text);
 }
 
 static void remember(struct lt_command *command, const char *expanded, const char *text) {
@@ -304,7 +310,11 @@ static int read_end(struct reader *reader, const yaml_node_t *node, const char *
             return fail_at(reader, node, "%s: its uri is missing", where);
     }
     const char *word;
-    if (read_scalar(reader, uri, where, &word) || begin_at(reader, uri, begin, &part, word))
+    if (read_scalar(reader, uri, where, &word))
+        return -EINVAL;
+    if (uri->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp(text_of(uri), "null") == 0)
+        return fail_at(reader, uri, "%s: null is no place; \"null:\" in quotes keeps nothing, ./null is a file", where);
+    if (begin_at(reader, uri, begin, &part, word))
         return -EINVAL;
     if (node != uri && read_settings(reader, node, &part, where, "uri"))
         return -EINVAL;
@@ -333,9 +343,12 @@ static int read_step(struct reader *reader, const yaml_node_t *node) {
         result = check_keys(reader, value) ? -EINVAL : read_settings(reader, value, &part, word, NULL);
     else if (value && !empty)
         result = read_words(reader, value, &part);
-    if (result == 0)
-        lt_part_finish(&reader->command->memory, &part, &reader->command->plan);
-    return result;
+    struct lt_plan *plan = &reader->command->plan;
+    if (result)
+        return result;
+    lt_part_finish(&reader->command->memory, &part, plan);
+    plan->stages[plan->stage_count - 1].place = place_of(reader, name);
+    return 0;
 }
 
 static int read_steps(struct reader *reader, const yaml_node_t *node) {

@@ -41,14 +41,21 @@ static void close_gen(void *source) {
     free(gen);
 }
 
+static int check_gen(const struct leat_segment *segment, struct leat_error *error) {
+    struct settings settings;
+    char *text;
+    int code = lt_query_read(segment, options, &settings, sizeof settings, &text, error);
+    if (code == 0)
+        free(text);
+    return code;
+}
+
 static int open_gen(void **source, const struct leat_segment *segment, struct leat_error *error) {
     struct gen *gen = calloc(1, sizeof *gen);
     if (!gen)
         return leat_fail(error, -ENOMEM, "%s: out of memory", segment->spelling);
     gen->forever = segment->forever;
     int code = lt_query_read(segment, options, &gen->settings, sizeof gen->settings, &gen->text, error);
-    if (code == 0 && !(gen->settings.rate >= 0))
-        code = leat_fail(error, -EINVAL, "%s: the rate must not be negative", segment->spelling);
     if (code)
         close_gen(gen);
     else
@@ -127,6 +134,7 @@ const struct leat_source_type lt_gen_source = {
     .summary = "Made-up messages with addresses, links, dates, numbers and tags in them.",
     .options = options,
     .settings_size = sizeof(struct settings),
+    .check = check_gen,
     .open = open_gen,
     .read = read_gen,
     .total = total_gen,

@@ -21,9 +21,14 @@ static const struct leat_option options[] = {
     {NULL},
 };
 
+static int check_null(const struct leat_segment *segment, struct leat_error *error) {
+    return *segment->target ? leat_fail(error, -EINVAL, "%s: nothing may follow \"null:\"", segment->spelling) : 0;
+}
+
 static int open_null(void **sink, const struct leat_segment *segment, struct leat_error *error) {
-    if (*segment->target)
-        return leat_fail(error, -EINVAL, "%s: nothing may follow \"null:\"", segment->spelling);
+    int code = check_null(segment, error);
+    if (code)
+        return code;
     struct settings *settings = malloc(sizeof *settings);
     if (!settings)
         return leat_fail(error, -ENOMEM, "%s: out of memory", segment->spelling);
@@ -65,6 +70,7 @@ const struct leat_sink_type lt_null_sink = {
     .summary = "Take everything, keep nothing.",
     .options = options,
     .settings_size = sizeof(struct settings),
+    .check = check_null,
     .open = open_null,
     .write = write_null,
     .flush = flush_null,

@@ -64,7 +64,7 @@ static bool set(const struct leat_option *option, void *settings, const char *va
     case LEAT_OPTION_DURATION:
         return value && lt_number_duration(value, place);
     case LEAT_OPTION_RATE:
-        return value && lt_number_rate(value, place);
+        return value && lt_number_rate(value, place) && *(double *)place > 0;
     default:
         return false;
     }

@@ -75,12 +75,13 @@ void lt_pass_by(struct leat_batch *batch) {
 
 /* -------------------------------------------------------------- dead items */
 
-/** A batch for --dead with the failed items as they came. Its bytes stay in `batch`. */
+/** A batch for --dead with the failed items as they came, without those that did not come whole. Its bytes stay in
+ * `batch`. */
 static size_t fill_dead(struct leat_batch *dead, struct leat_batch *batch) {
     lt_batch_reset(dead);
     for (size_t i = 0; i < batch->count; i++) {
         const struct leat_item *item = &batch->items[i];
-        if (item->fate != LEAT_FAILED)
+        if (item->fate != LEAT_FAILED || item->whole)
             continue;
         struct leat_item *copy = leat_batch_add(dead);
         leat_item_set(dead, copy, lt_item_origin(item), item->kind);

@@ -20,19 +20,27 @@ static bool fail_start(struct lt_pipeline *pipeline, const char *spelling, const
     return false;
 }
 
+static bool fail_stage(struct lt_pipeline *pipeline, size_t index, const struct leat_error *error) {
+    const struct lt_planned_stage *stage = &pipeline->plan->stages[index];
+    fail_start(pipeline, stage->segment.spelling, error);
+    if (stage->place)
+        lt_error_prefix(&pipeline->error, "%s", stage->place);
+    return false;
+}
+
 static bool open_stages(struct lt_pipeline *pipeline, struct leat_error *error) {
     const struct lt_plan *plan = pipeline->plan;
     for (size_t s = 0; s < plan->stage_count; s++) {
         const struct lt_planned_stage *stage = &plan->stages[s];
         if (stage->type->open && stage->type->open(&pipeline->stages[s], &stage->segment, error) < 0)
-            return fail_start(pipeline, stage->segment.spelling, error);
+            return fail_stage(pipeline, s, error);
         pipeline->stages_opened = s + 1;
     }
     for (size_t g = 0; g < pipeline->group_count; g++) {
         struct lt_group *group = &pipeline->groups[g];
         struct lt_worker *worker = group->members[0];
         if (lt_worker_open(worker, error) < 0)
-            return fail_start(pipeline, plan->stages[group->first + worker->opened].segment.spelling, error);
+            return fail_stage(pipeline, group->first + worker->opened, error);
     }
     return true;
 }

@@ -118,8 +118,8 @@ static int put_record(struct lt_errors *errors, const struct lt_plan *plan, cons
         put_string(errors, ",\"code\":", bytes_of(code_name(item->code))) < 0 ||
         put_string(errors, ",\"reason\":", item->reason) < 0 || put_string(errors, ",\"item\":", body) < 0)
         return -ENOMEM;
-    snprintf(head, sizeof head, ",\"size\":%zu%s}\n", origin.size,
-             body.size < origin.size ? ",\"truncated\":true" : "");
+    uint64_t size = item->whole ? item->whole : origin.size;
+    snprintf(head, sizeof head, ",\"size\":%" PRIu64 "%s}\n", size, body.size < size ? ",\"truncated\":true" : "");
     return put(errors, head);
 }
 
@@ -165,7 +165,7 @@ int lt_errors_open(struct lt_errors *errors, const char *path, struct leat_error
     fcntl(errors->fd, F_SETFL, mode & ~O_CREAT);
     /* Records that come back as items make records without end. */
     if (lt_open_elsewhere(errors->fd, STDIN_FILENO) & LT_OPEN_TO_READ)
-        return leat_fail(error, -EINVAL, "error file %s: is in use by this run", path);
+        return leat_fail(error, -EINVAL, "error file %s: is also used elsewhere in this run", path);
     return end_torn_line(errors->fd, path, error);
 }
 

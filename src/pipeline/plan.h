@@ -46,6 +46,7 @@ struct lt_run_options {
 struct lt_planned_stage {
     const struct leat_stage_type *type;
     struct leat_segment segment;
+    const char *place; /**< "FILE:LINE:COLUMN" where it was written; NULL: on a command line */
 };
 
 struct lt_plan {

@@ -17,6 +17,7 @@
  */
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/same.h"
 #include "pipeline/batch.h"
 #include "pipeline/engine.h"
 
@@ -150,6 +151,8 @@ static int open_log(struct lt_resume *resume, const char *path, struct leat_erro
         return complain(error, -errno, path);
     if (!S_ISREG(status.st_mode))
         return leat_fail(error, -EINVAL, "--resume %s: is no regular file", path);
+    if (lt_open_elsewhere(resume->fd, STDIN_FILENO))
+        return leat_fail(error, -EINVAL, "--resume %s: is also used elsewhere in this run", path);
     if (flock(resume->fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? leat_fail(error, -EBUSY, "--resume %s: another run is using it", path)
                                     : complain(error, -errno, path);

@@ -21,6 +21,7 @@
  * Rejected: asking for more regular files at once (io_uring, more threads): the
  * workers of the pipeline are already as many as the disk can use.
  */
+#include "stages/field.h"
 #include "stages/stages.h"
 #include "base/atomic.h"
 #include "base/clock.h"
@@ -77,6 +78,8 @@ static int open_read(void **stage, const struct leat_segment *segment, struct le
     if (segment->word_count > 1 || (segment->word_count == 1 && settings->add))
         return leat_fail(error, -EINVAL, "%s: \"%s\" is one name too many", segment->spelling,
                          segment->words[segment->word_count - 1]);
+    if (lt_check_field(segment->spelling, settings->field, error))
+        return -EINVAL;
     struct read_stage *read = calloc(1, sizeof *read);
     if (!read)
         return leat_fail(error, -ENOMEM, "%s: out of memory", segment->spelling);

@@ -134,6 +134,11 @@ static int parse(struct test *test, const char *word, struct leat_error *error) 
     const struct operator* found = find_operator(end);
     test->operation = found->operation;
     test->negated = test->negated != found->negated;
+    if (found->operation == EQUAL && end[strlen(found->sign)] == '=')
+        return leat_fail(
+            error, -EINVAL,
+            "\"%s\": \"%s=\" at byte %zu: one \"=\" compares (a text that begins with it is found by .field~'^=')",
+            word, found->sign, (size_t)(end - word) + 1);
     return parse_operand(test, end + strlen(found->sign), error);
 }
 

@@ -363,7 +363,7 @@ int leat_go_at(struct leat_scope *scope, leat_fn *fn, void *arg, const struct le
         struct lt_task *self = lt_self();
         scope = self ? lt_load(&self->scope, relaxed) : NULL;
     }
-    if (!scope || !runtime)
+    if (!scope || !runtime || !fn)
         return -EINVAL;
     /* The first task of a run finds the root empty. */
     if (scope == runtime->root && !worker && !lt_load(&runtime->begun, relaxed))

@@ -347,7 +347,7 @@ static void test_source_errors(void **state) {
     expect_no_source(harness_path("folder"), -EISDIR, "dir:");
     const char *path = harness_path("written");
     int fd = open(path, O_WRONLY | O_CREAT, 0600);
-    expect_no_source(path, -EINVAL, "both read and written");
+    expect_no_source(path, -EINVAL, "used elsewhere");
     close(fd);
     struct outcome outcome;
     read_file(&outcome, path, (struct lt_lines_source_settings){0});
@@ -437,7 +437,7 @@ static void test_sink_errors(void **state) {
     const char *path = harness_path("precious");
     harness_put(path, "keep me\n", 8);
     int fd = open(path, O_RDONLY);
-    expect_no_sink(path, none, -EINVAL, "both read and written");
+    expect_no_sink(path, none, -EINVAL, "used elsewhere");
     close(fd);
     expect_content(path, "keep me\n");
 }

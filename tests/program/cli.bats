@@ -181,6 +181,12 @@ EOF
     refused 'where the items come from is missing'
     [ "$(sed -n 2p err)" = "leat: see leat --help" ]
     refused 'match: x: missing closing parenthesis at offset 1: (' in.ndjson : match 'x=(' : made
+    refused 'an end without a name: ""' in.ndjson : ''
+    refused 'an end without a name: ""' '' : made
+    refused '--dead: an end without a name: ""' in.ndjson : made --dead ''
+    refused '--errors: the name of a file is missing' in.ndjson : made --errors ''
+    refused 'gen:?rate=0/s: "0/s" is no value for rate' 'gen:?rate=0/s' : made
+    refused '--rate: "0" is not a rate (write 100, 100/s, 6k/m or 10/h)' gen: --rate 0 : made
 }
 
 @test "check tells what is wrong with a stage's words without touching the ends" {
@@ -191,6 +197,23 @@ EOF
     [ "$code" -eq 0 ]
     [ "$(cat out)" = "command line: ok (from, 1 step, to)" ]
     [ ! -e made ]
+}
+
+@test "check tells what is wrong with an end's words" {
+    for from in 'gen:?count=x' 'gen:?rate=0/s' 'dir:.?bogus=1' 'dir:.?type=x' 'dir:.?glob=[' 'queue:' 'queue:q#a/b'; do
+        leat check "$from" : null:
+        [ "$code" -eq 2 ]
+        told "leat: command line: $from: "
+    done
+    for to in null:x 'queue:q#a!b'; do
+        leat check in.ndjson : "$to"
+        [ "$code" -eq 2 ]
+        leat check in.ndjson : null: --dead "$to"
+        [ "$code" -eq 2 ]
+        told "leat: command line: $to: "
+    done
+    leat check 'dir:nowhere?glob=*.c' : queue:nowhere/q
+    [ "$code" -eq 0 ]
 }
 
 @test "what cannot be opened is exit code 3" {
@@ -207,6 +230,44 @@ EOF
     [ "$(cat err)" = 'leat: bad.yaml:4:7: unknown key "feild" in match (did you mean "field"?)' ]
     leat check bad.yaml
     [ "$code" -eq 2 ]
+    printf 'from: in.ndjson\nsteps:\n  - where: .a\n  - match: x=(\nto: made\n' >bad.yaml
+    for verb in run check; do
+        leat $verb bad.yaml
+        [ "$code" -eq 2 ]
+        [ "$(cat err)" = 'leat: bad.yaml:4:5: match: x: missing closing parenthesis at offset 1: (' ]
+    done
+    printf 'from: in.ndjson\nto: null\n' >bad.yaml
+    leat run bad.yaml
+    [ "$code" -eq 2 ]
+    told 'leat: bad.yaml:2:5: to: null is no place'
+    printf 'from: in.ndjson\nto: ""\n' >bad.yaml
+    leat check bad.yaml
+    [ "$code" -eq 2 ]
+    told 'leat: bad.yaml:2:5: an end without a name: ""'
+    [ ! -e made ]
+    [ ! -e null ]
+}
+
+@test "what stands alone after run is a file, whatever it is called" {
+    printf 'from: in.ndjson\n' >pipeline
+    leat run pipeline -q
+    [ "$code" -eq 0 ]
+    cmp out in.ndjson
+    leat run in.ndjson
+    [ "$code" -eq 2 ]
+    [ ! -s out ]
+    mv pipeline pipeline.yaml
+    leat run pipeline.yaml : made
+    [ "$code" -eq 2 ]
+    told 'leat: "pipeline.yaml" is a whole pipeline; without "run" it is the input of one'
+    [ ! -e made ]
+    leat pipeline.yaml : - -q
+    cmp out pipeline.yaml
+    leat run gen:?count=1 -q
+    [ "$code" -eq 0 ]
+    [ "$(wc -l <out)" -eq 1 ]
+    leat run - -q
+    [ "$code" -eq 0 ]
 }
 
 @test "show and run: the same pipeline twice" {
@@ -282,6 +343,32 @@ EOF
     grep -q '^leat: bottleneck: .*rate' err
 }
 
+@test "a field that is no path is a mistake in the command, not in every item" {
+    leat in.ndjson : queue:q
+    for stage in "match -f .a[x] x=a" "read -f .a[x]" "exec -f .a[x] cat" "coproc -f .a[x] cat" "where .a[x]"; do
+        for verb in check run; do
+            # shellcheck disable=SC2086
+            leat $verb queue:q : $stage : null:
+            [ "$code" -eq 2 ]
+            told 'is not a path like .name, .a.b or .a[0]'
+        done
+    done
+    leat queue:q : match -f '.a[0]' x=a : null:
+    [ "$code" -eq 1 ]
+    balanced
+}
+
+@test "where does not take == for a comparison with =" {
+    for test in '.a==x1' '.a!==x1'; do
+        leat check in.ndjson : where "$test" : -
+        [ "$code" -eq 2 ]
+        told 'one "=" compares'
+    done
+    leat in.ndjson : where '.a=x1' : -
+    [ "$code" -eq 0 ]
+    [ "$(cat out)" = '{"a":"x1"}' ]
+}
+
 @test "the report holds the same numbers" {
     leat gen:?count=1000 : match 'x=\d' : where .nothing : null: --report report.json
     [ "$code" -eq 0 ]
@@ -292,7 +379,7 @@ EOF
     [ "$(jq '.parts | length' report.json)" -eq 3 ]
     [ "$(jq .exit report.json)" -eq 0 ]
     leat gen:?count=1 : null: --report nowhere/report.json
-    [ "$code" -eq 1 ]
+    [ "$code" -eq 3 ]
     told 'leat: --report: nowhere/report.json: No such file or directory'
 }
 

@@ -95,9 +95,11 @@ balanced() {
     seq 10 >"$OUT/deep/ten"
     name=$(printf 'd%.0s' $(seq 100)) # a path that can be made step by step only
     (cd "$OUT/deep" && for _ in $(seq 45); do mkdir "$name" && cd "$name"; done)
-    run -0 --separate-stderr "$EXAMPLES/example-count-lines" "$OUT/deep"
+    run -1 --separate-stderr "$EXAMPLES/example-count-lines" "$OUT/deep"
     [ "$output" = "10 lines in 1 files" ]
     [[ "$stderr" == *"File name too long" ]]
+    run -1 --separate-stderr "$EXAMPLES/example-count-lines" "$OUT/nowhere"
+    [[ "$stderr" == *"nowhere: No such file or directory" ]]
 }
 
 @test "collatz: the longest below a million; what grows too large is counted" {

@@ -168,6 +168,20 @@ def test_a_line_of_100_mebibytes():
     assert SANITIZED or peak < 32 * MEBIBYTE, peak
 
 
+def test_what_was_cut_does_not_look_whole():
+    """a cut line has its whole size in the error file, and does not go to the dead end; one that is known whole does"""
+    long, middle = b"x" * 300000, b"y" * 700
+    write("in", b"\n".join([long, middle, b"short"]) + b"\n")
+    leat("in", "--max-line", "512", ":", "out", "--errors", "bad", "--dead", "dead", "-k").check(1).counted(delivered=1, failed=2)
+    cut, whole = (records_of("bad")[position] for position in (1, 2))
+    assert (cut["item"], cut["size"], cut["truncated"]) == ("x" * 1024, 300000, True), cut
+    assert (whole["item"], whole["size"]) == ("y" * 700, 700) and "truncated" not in whole, whole
+    assert lines_of("dead") == [middle] and lines_of("out") == [b"short"]
+    with open("in", "rb") as pipe:
+        leat("-", "--max-line", "1k", ":", "null:", "--errors", "bad2", "--dead", "dead2", stdin=pipe).check(1)
+    assert records_of("bad2")[1]["size"] == 300000 and lines_of("dead2") == []
+
+
 def test_many_large_lines():
     """lines of 20 MiB before a slow sink: not more than 32 MiB and a line of them are on their way"""
     size, count = 20, 30

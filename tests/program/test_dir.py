@@ -119,7 +119,8 @@ def test_cannot_enter():
     run.counted(failed=len(closed))
     same(sorted(run.out.split(b"\0")[:-1]), expected)
     for line in lines_of("errors"):
-        assert b"cannot open the directory: Permission denied" in line and json.loads(line), line
+        record = json.loads(line)
+        assert record["reason"] == f"{record['item']}: cannot open the directory: Permission denied", line
 
 
 def test_few_descriptors():

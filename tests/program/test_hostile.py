@@ -8,6 +8,7 @@ import random
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -205,17 +206,85 @@ def test_the_same_file_twice():
     os.symlink("in", "soft")
     for name in ("in", "./in", "hard", "soft"):
         for more in ((), ("--append",)):
-            leat("in", ":", name, *more).check(2, f"{name}: is both read and written")
-    leat("in", ":", *MATCH, ":", "null:", "--errors", "hard").check(2, "error file hard: is in use by this run")
+            leat("in", ":", name, *more).check(2, f"{name}: is also used elsewhere in this run")
+    leat("in", ":", *MATCH, ":", "null:", "--errors", "hard").check(2, "error file hard: is also used elsewhere in this run")
     leat("in", ":", *MATCH, ":", "out", "--errors", "out").check(2, "out: is")
     leat("in", ":", *MATCH, ":", "out", "--dead", "out").check(2, "out: is written twice")
     with open("in", "ab") as same:
-        leat("in", ":", "-", stdout=same).check(2, "in: is both read and written")
+        leat("in", ":", "-", stdout=same).check(2, "in: is also used elsewhere in this run")
     leat("in", ":", "queue:q").check(0)
-    leat("queue:q", ":", "q").check(2, "q: is both read and written")
-    leat("queue:q", ":", "null:", "--errors", "q").check(2, "error file q: is in use by this run")
+    leat("queue:q", ":", "q").check(2, "q: is also used elsewhere in this run")
+    leat("queue:q", ":", "null:", "--errors", "q").check(2, "error file q: is also used elsewhere in this run")
     assert lines_of("in") == [ITEM.strip().encode()] * 3
     leat("queue:q", ":", "null:").check(0).counted(delivered=3)
+
+
+def test_the_report_is_another_file():
+    """a report never takes the place of an input, an output, a queue or another file of the run, and neither has begun"""
+    USED = "is also used elsewhere in this run"
+    write("in", ITEM * 3)
+    for name in ("in", "./in"):
+        leat("in", ":", "null:", "--report", name).check(2, USED)
+    with open("in", "rb") as same:
+        leat("-", ":", "null:", "--report", "in", stdin=same).check(2, USED)
+    leat("in", ":", "in", "--report", "in").check(2, USED)
+    assert lines_of("in") == [ITEM.strip().encode()] * 3
+    for end in (("out",), ("out", "--append"), ("null:", "--errors", "out"), ("null:", "--dead", "out"), ("null:", "--resume", "out"),
+                ("queue:out",), ("queue:out#jobs",)):
+        leat("in", ":", *end, "--report", "out").check(2, USED)
+        assert not os.path.exists("out"), end
+        write("out", "")
+        leat("in", ":", *end, "--report", "./out").check(2, USED)
+        assert os.path.getsize("out") == 0, end
+        os.remove("out")
+    # Spelled in two ways and not there before: what was made stays.
+    leat("in", ":", "out", "--report", "./out").check(1, "./out: was made by something else")
+    assert lines_of("out") == [ITEM.strip().encode()] * 3
+    with open("out", "wb") as same:
+        leat("in", ":", "-", "--report", "out", stdout=same).check(2, USED)
+    assert os.path.getsize("out") == 0
+    leat("in", ":", "queue:q").check(0)
+    for name in ("q", "./q"):
+        leat("queue:q", ":", "null:", "--report", name).check(2, USED)
+        leat("in", ":", "queue:q", "--report", name).check(2, USED)
+    leat("queue:q", ":", "null:").check(0).counted(delivered=3)
+
+
+def test_where_the_report_goes():
+    """a link, a named pipe and a mode stay; what cannot be written is refused before the work"""
+    write("in", ITEM * 3)
+
+    def report(name):
+        with open(name, encoding="utf-8") as file:
+            return json.load(file)
+
+    write("real", "old")
+    os.chmod("real", 0o600)
+    os.symlink("real", "link")
+    leat("in", ":", "null:", "--report", "link").check(0)
+    assert os.path.islink("link") and report("real")["delivered"] == 3 and os.stat("real").st_mode & 0o777 == 0o600
+    os.symlink("later", "dangling")
+    leat("in", ":", "null:", "--report", "dangling").check(0)
+    assert os.path.islink("dangling") and report("later")["delivered"] == 3
+    os.mkfifo("pipe")
+    leat("in", ":", "null:", "--report", "pipe").check(1, "--report: pipe: ")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    leat("in", ":", "null:", "--report", "pipe").check(0)
+    assert json.loads(os.read(reader, MEBIBYTE))["delivered"] == 3 and stat.S_ISFIFO(os.lstat("pipe").st_mode)
+    os.close(reader)
+    os.mkdir("folder")
+    leat("in", ":", "out", "--report", "folder").check(3, "--report: folder: Is a directory")
+    leat("in", ":", "out", "--report", "nowhere/r").check(3, "--report: nowhere/r: No such file or directory")
+    leat("in", ":", "out", "--report", "in/r").check(3, "--report: in/r: Not a directory")
+    assert not os.path.exists("out")
+    # A start that fails for another reason reports.
+    leat("nowhere", ":", "out", "--report", "r").check(3)
+    assert report("r")["outcome"] == "not started"
+    for option in ("--report", "--errors", "--resume"):
+        leat("in", ":", "out", option, "-").check(2, f"{option} - would be a file")
+    assert not os.path.exists("-") and not os.path.exists("out")
+    leat("in", ":", "out", "--report", "./-").check(0)
+    assert report("./-")["delivered"] == 3
 
 
 def test_one_queue_as_both_ends():

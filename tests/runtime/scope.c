@@ -504,7 +504,18 @@ static int misnesting(void *arg) {
     return 0;
 }
 
+static int no_function(void *arg) {
+    (void)arg;
+    leat_fn *none = NULL;
+    equal(leat_go(NULL, none, NULL), -EINVAL);
+    struct leat_scope *scope = leat_scope_open(NULL);
+    equal(leat_go(scope, none, NULL), -EINVAL);
+    equal(leat_scope_close(scope), 0);
+    return 0;
+}
+
 static const struct test tests[] = {
+    {"a task without a function is refused", no_function},
     {"cancelling reaches all descendants", reaches_descendants},
     {"cancelling a child leaves its parent alone", stays_below},
     {"a scope within a cancelled one starts cancelled", born_cancelled},

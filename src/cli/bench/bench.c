@@ -276,7 +276,9 @@ static int report(struct bench *bench, struct leat_error *error) {
 /* What the end needs. */
 static int open_ends(struct bench *bench, struct leat_error *error) {
     const char *baseline = bench->options->baseline, *path = bench->command->front.report;
-    int code = path ? lt_may_write_beside(path, error) : 0;
+    struct lt_place_beside place;
+    int code = lt_beside_hold(&place, path, error);
+    lt_beside_release(&place);
     if (code < 0)
         lt_error_prefix(error, "--report");
     else if (baseline)

@@ -87,14 +87,33 @@ static int begin_walk(void *arg) {
 }
 
 static int open_walk(struct dir *dir, const struct settings *settings, unsigned workers, struct leat_error *error) {
-    if (settings->type && (strlen(settings->type) != 1 || !strchr("fdl", settings->type[0])))
-        return leat_fail(error, -EINVAL, "type \"%s\" is not one of f, d and l", settings->type);
-    if (settings->glob && !(dir->glob = lt_glob_new(settings->glob, error)))
-        return error->code;
     struct opening opening = {dir, settings, workers ? workers : leat_workers(), error};
     int code = leat_block(begin_walk, &opening);
     if (code && !error->text[0])
         return leat_fail(error, code, "%s", strerror(-code));
+    return code;
+}
+
+/* Root and glob are the caller's in either case. */
+static int read_settings(struct dir *dir, const struct leat_segment *segment, struct settings *settings,
+                         struct leat_error *error) {
+    int code = lt_query_read(segment, options, settings, sizeof *settings, &dir->root, error);
+    if (code)
+        return code;
+    if (settings->type && (strlen(settings->type) != 1 || !strchr("fdl", settings->type[0])))
+        return leat_fail(error, -EINVAL, "%s: type \"%s\" is not one of f, d and l", segment->spelling, settings->type);
+    if (!settings->glob || (dir->glob = lt_glob_new(settings->glob, error)))
+        return 0;
+    lt_error_prefix(error, "%s", segment->spelling);
+    return error->code;
+}
+
+static int check_dir(const struct leat_segment *segment, struct leat_error *error) {
+    struct dir dir = {0};
+    struct settings settings;
+    int code = read_settings(&dir, segment, &settings, error);
+    lt_glob_free(dir.glob);
+    free(dir.root);
     return code;
 }
 
@@ -105,7 +124,7 @@ static int open_dir(void **source, const struct leat_segment *segment, struct le
     struct settings settings;
     struct leat_error reason;
     reason.text[0] = '\0';
-    int code = lt_query_read(segment, options, &settings, sizeof settings, &dir->root, error);
+    int code = read_settings(dir, segment, &settings, error);
     if (code == 0) {
         code = open_walk(dir, &settings, segment->workers, &reason);
         if (code)
@@ -135,7 +154,8 @@ static int add_items(struct dir *dir, struct leat_batch *batch, bool copies) {
         item->id = found->id;
         leat_item_set(batch, item, (struct leat_bytes){copies ? copy : found->path, found->size}, "path");
         if (found->code)
-            leat_item_fail(batch, item, found->code, "%s: %s", found->problem, strerror(-found->code));
+            leat_item_fail(batch, item, found->code, "%.*s: %s: %s", (int)found->size, found->path, found->problem,
+                           strerror(-found->code));
     }
     return 0;
 }
@@ -195,6 +215,7 @@ const struct leat_source_type lt_dir_source = {
     .summary = "The files below a directory, as paths.",
     .options = options,
     .settings_size = sizeof(struct settings),
+    .check = check_dir,
     .open = open_dir,
     .read = read_dir,
     .close = close_dir,

@@ -86,7 +86,7 @@ static int open_file(struct lines *lines, const struct leat_segment *segment, st
     if (lines->settings.sync && !lines->regular)
         return leat_fail(error, -EINVAL, "%s: --sync needs a file", lines->name);
     if (lt_open_elsewhere(lines->fd, STDIN_FILENO) & LT_OPEN_TO_READ)
-        return leat_fail(error, -EINVAL, "%s: is both read and written", lines->name);
+        return leat_fail(error, -EINVAL, "%s: is also used elsewhere in this run", lines->name);
     /* Where the shell sends messages is its user's affair. */
     if (!is_standard && lt_open_elsewhere(lines->fd, STDERR_FILENO + 1) & LT_OPEN_TO_WRITE)
         return leat_fail(error, -EINVAL, "%s: is written twice", lines->name);

@@ -89,7 +89,7 @@ static int open_file(struct lines *lines, const struct leat_segment *segment, st
                          is_standard ? "PATH" : lines->name);
     lines->regular = S_ISREG(status.st_mode);
     if (lt_open_elsewhere(lines->fd, STDIN_FILENO) & LT_OPEN_TO_WRITE)
-        return leat_fail(error, -EINVAL, "%s: is both read and written", lines->name);
+        return leat_fail(error, -EINVAL, "%s: is also used elsewhere in this run", lines->name);
     lines->seed = is_standard ? 0 : lt_hash(segment->target, strlen(segment->target));
     posix_fadvise(lines->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     if (lines->regular && !lines->forever && !lines->settings.skip_empty)
@@ -162,8 +162,9 @@ static int set_aside(struct lines *lines, struct leat_batch *batch, struct leat_
         return out_of_memory(lines, error);
     memcpy(copy, head.data, head.size);
     leat_item_set(batch, item, (struct leat_bytes){copy, head.size}, "line");
+    item->whole = size > head.size ? size : 0;
     leat_item_fail(batch, item, -EMSGSIZE,
-                   "%s: line %llu has %llu bytes, more than --max-line %llu; here are the first %zu", lines->name,
+                   "line %llu has %llu bytes, more than --max-line %llu; here are the first %zu",
                    (unsigned long long)lines->line, (unsigned long long)size,
                    (unsigned long long)lines->settings.max_line, head.size);
     return 0;

@@ -51,6 +51,15 @@ int lt_queue_target(const char *target, char *path, char *name, struct leat_erro
     return 0;
 }
 
+int lt_queue_check_segment(const struct leat_segment *segment, struct leat_error *error) {
+    char *path = malloc(strlen(segment->target) + 1), name[LT_QUEUE_NAME_ROOM];
+    if (!path)
+        return leat_fail(error, -ENOMEM, "queue:%s: memory is short", segment->target);
+    int result = lt_queue_target(segment->target, path, name, error);
+    free(path);
+    return result;
+}
+
 /* ----------------------------------------------------------------- state */
 
 int lt_queue_get_state(MDB_txn *transaction, const struct lt_queue *queue, struct lt_queue_state *state) {

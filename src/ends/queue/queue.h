@@ -32,6 +32,9 @@ struct lt_queue {
 /** Split "FILE[#NAME]" at the last '#'. `path` must have strlen(target) + 1 bytes, `name` LT_QUEUE_NAME_ROOM. */
 int lt_queue_target(const char *target, char *path, char *name, struct leat_error *error);
 
+/** 0, or why the segment's target names no queue. The check of both ends. */
+int lt_queue_check_segment(const struct leat_segment *segment, struct leat_error *error);
+
 int lt_queue_open(struct lt_queue **queue, const char *target, enum lt_store_mode mode, struct leat_error *error);
 void lt_queue_close(struct lt_queue *queue);
 

@@ -130,6 +130,7 @@ const struct leat_sink_type lt_queue_sink = {
     .summary = "Messages in a durable queue; confirmed when they are on the disk.",
     .options = no_options,
     .renders = true,
+    .check = lt_queue_check_segment,
     .open = open_sink,
     .write = write_sink,
     .flush = flush_sink,

@@ -24,6 +24,7 @@
 #include "ends/queue/store.h"
 
 #include "base/error.h"
+#include "base/same.h"
 #include "ends/queue/check.h"
 
 #include <errno.h>
@@ -468,6 +469,8 @@ static int find_or_start(struct lt_store **opened, const char *path, int fd, con
         *opened = store;
         return 0;
     }
+    if (!read_only && lt_open_elsewhere(fd, STDIN_FILENO) & LT_OPEN_TO_WRITE)
+        return leat_fail(error, -EINVAL, "queue:%s: is also used elsewhere in this run", path);
     return start_store(opened, path, fd, status, read_only, error);
 }
 

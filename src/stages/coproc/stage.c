@@ -21,6 +21,7 @@
  */
 #include "stages/coproc/exchange.h"
 #include "stages/exec/words.h"
+#include "stages/field.h"
 #include "stages/stages.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -132,6 +133,8 @@ static int open_coproc(void **stage, const struct leat_segment *segment, struct 
         return leat_fail(error, -EINVAL, "coproc: the command is missing");
     if (settings->timeout <= 0)
         return leat_fail(error, -EINVAL, "coproc: --timeout must be longer than nothing");
+    if (lt_check_field("coproc", settings->field, error))
+        return -EINVAL;
     struct coproc *coproc = calloc(1, sizeof *coproc);
     if (!coproc)
         return leat_fail(error, -ENOMEM, "coproc: out of memory");

@@ -19,6 +19,7 @@
  */
 #include "stages/exec/run.h"
 #include "stages/exec/words.h"
+#include "stages/field.h"
 #include "stages/stages.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -114,7 +115,7 @@ static int check_settings(const struct settings *settings, const struct leat_seg
         return leat_fail(error, -EINVAL, "exec: --tag is for output that becomes the item, not for --add");
     if (settings->json && !settings->add)
         return leat_fail(error, -EINVAL, "exec: --json belongs to --add");
-    return 0;
+    return lt_check_field("exec", settings->field, error);
 }
 
 static int open_words(struct exec *exec, const struct leat_segment *segment, struct leat_error *error) {

@@ -11,6 +11,7 @@
  * once more than it is written.
  */
 #include "stages/match/find.h"
+#include "stages/field.h"
 #include "stages/stages.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -111,6 +112,8 @@ static int match_open(void **stage, const struct leat_segment *segment, struct l
         return leat_fail(error, -EINVAL, "match: what to look for is missing: NAME=REGEX");
     if (settings->limit == 0 || settings->limit > UINT32_MAX)
         return leat_fail(error, -EINVAL, "match: --limit must be between 1 and %lu", (unsigned long)UINT32_MAX);
+    if (lt_check_field("match", settings->field, error))
+        return -EINVAL;
     struct match *match = calloc(1, sizeof *match);
     struct leat_bytes *texts = calloc(segment->word_count, sizeof *texts);
     if (match)
@@ -264,7 +267,7 @@ static void over_limit(const struct match *match, size_t pattern, const struct l
                        struct leat_item *item) {
     char reason[160];
     lt_regex_reason(find->failure, reason, sizeof reason);
-    leat_item_fail(batch, item, -E2BIG, "match: %.*s: %s, in a text of %zu bytes, searching from offset %zu",
+    leat_item_fail(batch, item, -E2BIG, "%.*s: %s, in a text of %zu bytes, searching from offset %zu",
                    (int)match->names[pattern].size, match->names[pattern].data, reason, find->attempt.text.size,
                    find->attempt.offset);
 }
