@@ -7,10 +7,29 @@
 #include <string.h>
 #include <unistd.h>
 
+static char *name_beside(const char *path) {
+    char *beside;
+    return asprintf(&beside, "%s.%d.new", path, (int)getpid()) < 0 ? NULL : beside;
+}
+
+int lt_check_beside(const char *path, struct leat_error *error) {
+    char *beside = name_beside(path);
+    if (!beside)
+        return leat_fail(error, -ENOMEM, "%s: out of memory", path);
+    FILE *file = fopen(beside, "wxe");
+    int failed = file ? 0 : errno;
+    if (file) {
+        fclose(file);
+        unlink(beside);
+    }
+    free(beside);
+    return failed ? leat_fail(error, -failed, "%s: %s", path, strerror(failed)) : 0;
+}
+
 int lt_write_beside(const char *path, void (*write)(void *argument, FILE *file), void *argument,
                     struct leat_error *error) {
-    char *beside;
-    if (asprintf(&beside, "%s.%d.new", path, (int)getpid()) < 0)
+    char *beside = name_beside(path);
+    if (!beside)
         return leat_fail(error, -ENOMEM, "%s: out of memory", path);
     FILE *file = fopen(beside, "wxe");
     int failed = file ? 0 : errno;

@@ -10,6 +10,9 @@
 
 #include <stdio.h>
 
+/** Before there is anything to write: can a file be made there? 0 or a negative errno value. */
+int lt_check_beside(const char *path, struct leat_error *error);
+
 /** 0 or a negative errno value: then `path` is as it was. */
 int lt_write_beside(const char *path, void (*write)(void *argument, FILE *file), void *argument,
                     struct leat_error *error);

@@ -193,8 +193,12 @@ int lt_run(struct lt_command *command) {
 
 int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     sigset_t set;
-    lt_watch_block(&set);
     struct leat_error error = {0};
+    if (command->front.report && lt_check_beside(command->front.report, &error)) {
+        fprintf(stderr, "leat: --report: %s\n", error.text);
+        return LT_EXIT_NOT_STARTED;
+    }
+    lt_watch_block(&set);
     struct run *run = lt_memory_take(&command->memory, sizeof *run);
     run->command = command;
     run->extra = extra;

@@ -224,7 +224,10 @@ static int report(struct bench *bench, struct leat_error *error) {
 }
 
 static int run(struct bench *bench, struct leat_error *error) {
+    const char *path = bench->command->front.report;
     int code = check(bench->command, bench->options, error);
+    if (code == 0 && path && (code = lt_check_beside(path, error)) < 0)
+        lt_error_prefix(error, "--report");
     if (code == 0)
         code = make_steps(bench, error);
     if (code < 0)
