@@ -2,7 +2,7 @@
 /*
  * `leat check`: could it run? Stages are opened, since only they can tell
  * whether their words are right; ends are not, since that would create files
- * and take items.
+ * and take items: they are asked.
  */
 #include "base/error.h"
 #include "cli/run.h"
@@ -30,9 +30,30 @@ static int open_stages(void *argument) {
     return 0;
 }
 
+static int check_end(int (*check)(const struct leat_segment *segment, struct leat_error *error),
+                     const struct leat_segment *segment, struct leat_error *error) {
+    int code = check ? check(segment, error) : 0;
+    if (code < 0 && strncmp(error->text, segment->spelling, strlen(segment->spelling)) != 0)
+        lt_error_prefix(error, "%s", segment->spelling);
+    return code;
+}
+
+static int check_ends(const struct lt_plan *plan, struct leat_error *error) {
+    int code = check_end(plan->source->check, &plan->from, error);
+    if (code == 0)
+        code = check_end(plan->sink->check, &plan->to, error);
+    if (code == 0 && plan->dead)
+        code = check_end(plan->dead->check, &plan->dead_to, error);
+    return code;
+}
+
 int lt_check(struct lt_command *command) {
     const char *name = command->file ? command->file : "command line";
     struct check check = {.plan = &command->plan};
+    if (check_ends(&command->plan, &check.error) < 0) {
+        fprintf(stderr, "leat: %s: %s\n", name, check.error.text);
+        return check.error.code == -EINVAL ? LT_EXIT_USAGE : LT_EXIT_NOT_STARTED;
+    }
     if (command->plan.stage_count) {
         int result = leat_run(open_stages, &check);
         if (result) {

@@ -208,6 +208,7 @@ const struct leat_source_type lt_queue_source = {
     .syntax = "queue:FILE[#NAME]",
     .summary = "The messages of a durable queue; each leaves it when its result is delivered.",
     .options = no_options,
+    .forgets = true,
     .open = open_source,
     .read = read_source,
     .finish = finish_source,
