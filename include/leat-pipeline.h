@@ -205,6 +205,8 @@ struct leat_segment {
     bool forever;         /**< of a source: wait for more at the end; of a sink: the source does */
     size_t most_held;     /**< of a sink that gathers: bytes of bodies that it may keep unconfirmed after a write */
     bool dry_run;         /**< of a stage: make the item what would be done with it, and do nothing */
+    bool quiet;           /**< of an end: nothing but errors on standard error */
+    bool until_empty;     /**< of a sink: its `emptied` will be called */
 };
 
 /* -------------------------------------------------------------- counters */
@@ -238,6 +240,7 @@ struct leat_source_type {
                            waits for it, the state is LEAT_WAITS_OUTSIDE; while it has nothing, LEAT_WAITS_INPUT */
     const struct leat_option *options;
     size_t settings_size;
+    bool forgets;   /**< what is done is gone from it, so that equal items are new ones: nothing to --resume */
     bool last_read; /**< also read after a stop between two reads, until it returns -ECANCELED (see read) */
     /** Is the segment right, as far as can be told without opening anything? 0 or a negative errno value. NULL: cannot
      * tell. */

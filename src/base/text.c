@@ -6,6 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void lt_text_tame(char *text, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)text[i], next = i + 1 < size ? (unsigned char)text[i + 1] : 0;
+        bool pair = byte == 0xc2 && next >= 0x80 && next <= 0x9f;
+        if (byte < ' ' || byte == 0x7f || pair)
+            text[i] = '?';
+        if (pair)
+            text[++i] = '?';
+    }
+}
+
 char *lt_text_room(struct lt_text *text, size_t size) {
     if (text->failed)
         return NULL;

@@ -31,6 +31,10 @@ void lt_text_print(struct lt_text *text, const char *format, ...) __attribute__(
 /** As a JSON string, with its quotes. */
 void lt_text_put_json(struct lt_text *text, struct leat_bytes bytes);
 
+/** For a terminal, which would obey them: question marks in the place of control characters, also of those of two bytes
+ * (U+0080 to U+009F). In place; the size stays. */
+void lt_text_tame(char *text, size_t size);
+
 /** Empty it and keep its memory. */
 static inline void lt_text_clear(struct lt_text *text) {
     text->size = 0;

@@ -26,7 +26,8 @@ const struct leat_option lt_front_options[] = {
     {"stop", 0, LEAT_OPTION_STRING, RUN(stop), "drain|drop", "drain",
      "What the first SIGINT or SIGTERM does: finish what has been read, or give back what is not yet delivered."},
     {"deadline", 0, LEAT_OPTION_DURATION, RUN(deadline), "TIME", NULL,
-     "End at the latest this long after the start; what is unfinished stays with its source."},
+     "Stop this long after the start; what is unfinished stays with its source. A sink that does not confirm what it "
+     "took is waited for, for --grace at most."},
     {"grace", 0, LEAT_OPTION_DURATION, RUN(grace), "TIME", "30s", "Time between a stop and the hard end."},
     {"errors", 0, LEAT_OPTION_STRING, RUN(errors), "FILE", NULL,
      "Append failed items here, one JSON object a line: item, stage, reason."},
@@ -37,7 +38,8 @@ const struct leat_option lt_front_options[] = {
      "off "
      "what is being processed; success=N, done=N."},
     {"resume", 0, LEAT_OPTION_STRING, RUN(resume), "FILE", NULL,
-     "Keep in FILE which items are done, and pass over those that an earlier run has recorded there."},
+     "Keep in FILE which items are done, and pass over those that an earlier run has recorded there. Not for queue: "
+     "and amqp:, which forget by themselves what is done."},
     {"dry-run", 0, LEAT_OPTION_FLAG, FRONT(run.dry_run), NULL, NULL,
      "Print what the first stage that changes anything would do; do nothing, and give everything back."},
     {"memory", 0, LEAT_OPTION_SIZE, RUN(memory), "SIZE", NULL,

@@ -261,7 +261,12 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
         lt_error_prefix(error, "--halt");
         return -EINVAL;
     }
+    if (front->run.resume && plan->source && plan->source->forgets)
+        return leat_fail(error, -EINVAL,
+                         "--resume: %s forgets by itself what is done; what is like it and comes later is new",
+                         plan->from.spelling);
     plan->from.forever = plan->to.forever = front->run.forever;
+    plan->from.quiet = plan->to.quiet = front->quiet;
     plan->to.most_held = front->run.memory ? front->run.memory / 2 : LEAT_HELD_BYTES;
     plan->from.workers = front->run.workers == LEAT_WORKERS_AUTO ? 0
                          : front->run.workers < UINT_MAX         ? (unsigned)front->run.workers
@@ -277,6 +282,7 @@ int lt_plan_finish(struct lt_memory *memory, struct lt_plan *plan, const struct 
                              part.spelling);
         plan->dead = part.sink;
         plan->dead_to = segment_of(memory, &part);
+        plan->dead_to.quiet = front->quiet;
     }
     return name_stages(memory, plan, error);
 }

@@ -222,8 +222,8 @@ static int run_held(struct run *run, const sigset_t *set) {
 
 int lt_run_with(struct lt_command *command, const struct lt_run_extra *extra) {
     sigset_t set;
-    lt_watch_block(&set);
     struct leat_error error = {0};
+    lt_watch_block(&set);
     struct run *run = lt_memory_take(&command->memory, sizeof *run);
     run->command = command;
     run->extra = extra;

@@ -9,11 +9,14 @@
  * interrupted one keeps the first one's records; a torn last line is ended
  * first, and one that a full disk cut short is taken back.
  *
- * Without a file the first few failures go to standard error, then a notice.
+ * Without a file the first few failures go to standard error, each as one line of
+ * text (what an item brings must not move a terminal's cursor), then a notice.
  */
 #include "base/error.h"
 #include "base/json.h"
+#include "base/os.h"
 #include "base/same.h"
+#include "base/text.h"
 #include "pipeline/batch.h"
 #include "pipeline/engine.h"
 
@@ -132,8 +135,13 @@ static void show(struct lt_errors *errors, const struct leat_item *item) {
         fprintf(stderr, "leat: more failures are counted only; --errors FILE keeps them\n");
         return;
     }
-    fprintf(stderr, "leat: %s: item %" PRIu64 ": %.*s\n", item->stage ? item->stage : "?", item->position,
-            (int)item->reason.size, item->reason.data);
+    struct lt_text line = {0};
+    lt_text_print(&line, "leat: %s: item %" PRIu64 ": ", item->stage ? item->stage : "?", item->position);
+    lt_text_put_bytes(&line, item->reason);
+    lt_text_tame(line.data, line.size);
+    lt_text_put(&line, "\n");
+    lt_report(STDERR_FILENO, line.data, line.size);
+    free(line.data);
 }
 
 /* --------------------------------------------------------------- lifecycle */

@@ -396,7 +396,7 @@ static void wait_until_empty(struct lt_pipeline *pipeline) {
     const struct leat_sink_type *type = pipeline->plan->sink;
     struct leat_error error = {.code = 0, .text = "it did not say whether it is empty, nor why"};
     struct lt_reach *reach = &pipeline->emptying;
-    if (!pipeline->plan->options.until_empty || pipeline->sink_broken || lt_level(pipeline) != LT_RUNNING)
+    if (!pipeline->plan->to.until_empty || pipeline->sink_broken || lt_level(pipeline) != LT_RUNNING)
         return;
     int code = lt_reach_open(pipeline, reach, LT_DRAINING);
     if (code == 0)

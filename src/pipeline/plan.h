@@ -39,7 +39,6 @@ struct lt_run_options {
     uint64_t memory;       /**< --memory: bytes of items on their way, at most; 0: the engine's own limit */
     uint64_t batch_items;  /**< --batch */
     uint64_t batch_bytes;  /**< --batch-bytes */
-    bool until_empty;      /**< the run ends when the sink's `emptied` says so */
     uint64_t batches;      /**< on their way at once, at least; 0: as many as the engine needs */
 };
 

@@ -213,11 +213,25 @@ static void test_times_as_text(void **state) {
     }
 }
 
+static void test_steady_rate(void **state) {
+    (void)state;
+    struct lt_measure measure = {.middle_from = 100, .middle_to = 1900, .last_confirmed = 4 * LEAT_SECOND};
+    assert_true(lt_measure_steady_rate(&measure) == 0);
+    measure.middle_begin = LEAT_SECOND;
+    assert_true(lt_measure_steady_rate(&measure) == 0);
+    measure.middle_end = 3 * LEAT_SECOND;
+    assert_true(lt_measure_steady_rate(&measure) == 900);
+    measure.middle_end = 2 * LEAT_SECOND;
+    assert_true(lt_measure_steady_rate(&measure) == 1800);
+    measure.middle_end--; /* nearly everything came at once */
+    assert_true(lt_measure_steady_rate(&measure) == 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_even_gaps),    cmocka_unit_test(test_odd_rates),     cmocka_unit_test(test_random_gaps),
         cmocka_unit_test(test_ends_in_time), cmocka_unit_test(test_judgement),     cmocka_unit_test(test_who_is_late),
-        cmocka_unit_test(test_timeline),     cmocka_unit_test(test_times_as_text),
+        cmocka_unit_test(test_timeline),     cmocka_unit_test(test_times_as_text), cmocka_unit_test(test_steady_rate),
     };
     return cmocka_run_group_tests_name("load", tests, NULL, NULL);
 }

@@ -490,11 +490,11 @@ static void window(void **state) {
 
 /* -------------------------------------------------------------- addresses */
 
-static void address_is(const char *url, const char *host, const char *port, const char *user, const char *password,
-                       const char *vhost) {
+static void address_is(const char *url, bool tls, const char *host, const char *port, const char *user,
+                       const char *password, const char *vhost) {
     struct lt_amqp_address address;
     struct leat_error error;
-    assert_int_equal(lt_amqp_address_read(&address, url, NULL, &error), 0);
+    assert_int_equal(lt_amqp_address_read(&address, url, tls, NULL, &error), 0);
     assert_string_equal(address.host, host);
     assert_string_equal(address.port, port);
     assert_string_equal(address.user, user);
@@ -507,17 +507,20 @@ static void addresses(void **state) {
     (void)state;
     unsetenv("AMQP_PASSWORD");
     unsetenv("AMQP_PASSWORD_FILE");
-    address_is("amqp://", "localhost", "5672", "guest", "guest", "/");
-    address_is("amqps://h", "h", "5671", "guest", "guest", "/");
-    address_is("amqp://u:p@h:1/", "h", "1", "u", "p", "/");
-    address_is("amqp://u%40x:p%3a%2F@h:1/%2f", "h", "1", "u@x", "p:/", "/");
-    address_is("amqp://u:p@[::1]:9/v/w?heartbeat=3", "::1", "9", "u", "p", "v/w");
-    static const char *const wrong[] = {"http://u:geheim@h",    "amqp://u:geheim@h:0",  "amqp://u:geheim@h:65536",
-                                        "amqp://u:geheim%zz@h", "amqp://u:geheim@[::1", "amqp://u:geheim@[::1]x"};
+    address_is("amqp://", false, "localhost", "5672", "guest", "guest", "/");
+    address_is("amqps://h", false, "h", "5671", "guest", "guest", "/");
+    address_is("amqp://u:p@h:1/", true, "h", "1", "u", "p", "/");
+    address_is("amqp://h", true, "h", "5671", "guest", "guest", "/");
+    address_is("amqp://u%40x:p%3a%2F@h:1/%2f", false, "h", "1", "u@x", "p:/", "/");
+    address_is("amqp://u:p@[::1]:9/v/w", false, "::1", "9", "u", "p", "v/w");
+    static const char *const wrong[] = {"http://u:geheim@h",    "amqp://u:geheim@h:0",   "amqp://u:geheim@h:65536",
+                                        "amqp://u:geheim%zz@h", "amqp://u:geheim@[::1",  "amqp://u:geheim@[::1]x",
+                                        "amqp://u:geheim/x@h",  "amqp://u:geheim?x@h",   "amqp://u:geheim#x@h",
+                                        "amqp://u:x@geheim/@h", "amqp://u:geheim@h?x=1", "amqp://u:geheim@h#x"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct lt_amqp_address address;
         struct leat_error error;
-        assert_int_equal(lt_amqp_address_read(&address, wrong[i], NULL, &error), -EINVAL);
+        assert_int_equal(lt_amqp_address_read(&address, wrong[i], false, NULL, &error), -EINVAL);
         assert_null(strstr(error.text, "geheim"));
     }
 }
@@ -531,6 +534,14 @@ static void keys(void **state) {
         assert_int_equal(lt_amqp_key_check(right[i], &error), 0);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_int_equal(lt_amqp_key_check(wrong[i], &error), -EINVAL);
+    assert_int_equal(lt_amqp_key_check("a.{}", &error), -EINVAL);
+    assert_string_equal(error.text, "--key \"a.{}\" has a field without a name");
+    char *longest = calloc(1, LT_AMQP_LONGEST_KEY + 5);
+    strcat(memset(longest, 'x', LT_AMQP_LONGEST_KEY), "{y}");
+    assert_int_equal(lt_amqp_key_check(longest, &error), 0);
+    strcpy(longest + LT_AMQP_LONGEST_KEY, "{{");
+    assert_int_equal(lt_amqp_key_check(longest, &error), -EINVAL);
+    free(longest);
 }
 
 int main(void) {

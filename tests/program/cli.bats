@@ -378,8 +378,9 @@ EOF
     [ "$(jq -r .outcome report.json)" = finished ]
     [ "$(jq '.parts | length' report.json)" -eq 3 ]
     [ "$(jq .exit report.json)" -eq 0 ]
-    leat gen:?count=1 : null: --report nowhere/report.json
+    leat gen:?count=1 : made --report nowhere/report.json
     [ "$code" -eq 3 ]
+    [ ! -e made ]
     told 'leat: --report: nowhere/report.json: No such file or directory'
 }
 

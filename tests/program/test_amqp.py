@@ -5,13 +5,14 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "servers"))
-from amqp import Client
+from amqp import Client, properties_of
 from prediction import compare
 from program import end, leat, run_tests, start, write
 from proxy import Proxy
@@ -73,6 +74,23 @@ def test_order():
         assert [message.body for message in client.drain("order.out")] == list(map(result, range(2000)))
 
 
+def test_nothing_taken_before_the_start():
+    """a run that cannot start takes no message: a quorum queue would count it as a delivery, and drop after too many"""
+    with connect() as client:
+        for kind, limit in (("quorum", {"x_delivery_limit": 2}), ("classic", {})):
+            client.declare("start.in", x_queue_type=kind, **limit)
+            client.publish("start.in", map(body, range(50)))
+            for words, code in ((("amqp:nowhere",), 3), (("match", "a=(", ":", "null:"), 2), (("amqp:x", "--key", "y"), 2),
+                                (("null:", "--errors", "/nowhere/x"), 3), (("/nowhere/x",), 3)):
+                leat("amqp:start.in", ":", *words).check(code)
+            first = client.get("start.in")
+            assert not first.redelivered and not first.properties.get("headers", {}).get("x-delivery-count"), first.properties
+            client.reject(first.tag)
+            wait_for(lambda: client.ready("start.in") == 50)
+            leat("amqp:start.in", ":", "null:").check(0).counted(delivered=50)
+            client.delete("start.in")
+
+
 def test_properties():
     """properties travel with the message; those of its delivery do not"""
     with connect() as client:
@@ -110,6 +128,20 @@ def test_sizes():
         assert [message.body for message in client.drain("sizes.out")] == bodies
 
 
+def test_large_properties():
+    """a message whose properties no longer fit into a frame, once the result's are added, fails alone"""
+    room = FRAME - 8 - 12 - len(properties_of({"delivery_mode": 2, "headers": {"x": ""}}))
+    with connect() as client:
+        client.declare("large.in")
+        client.declare("large.out")
+        client.publish("large.in", [b'{"n":0,"t":"a"}'])
+        client.publish("large.in", [b'{"n":1,"t":"b"}'], headers={"x": "x" * room})
+        client.publish("large.in", [b'{"n":2,"t":"c"}'])
+        run = leat("amqp:large.in", ":", "match", "-f", ".t", "a=x", ":", "amqp:large.out").check(1, "its properties take 131")
+        run.counted(delivered=2, failed=1)
+        assert numbers(client.drain("large.out")) == [0, 2]
+
+
 def test_keys():
     """an exchange with routing keys made of the item's fields; what cannot have a key is set aside"""
     with connect() as client:
@@ -122,6 +154,34 @@ def test_keys():
         run.counted(delivered=2, failed=2)
         assert [message.body for message in client.drain("keys.de")] == [b'{"c":"de","n":1}']
         assert [message.body for message in client.drain("keys.fr")] == [b'{"c":"fr","n":1}']
+
+
+def test_all_without_a_key():
+    """items that fail in the sink wake whoever waits for them: nothing comes from the server then, not even a heartbeat"""
+    BROKER.ctl("eval", "application:set_env(rabbit, heartbeat, 0).")
+    try:
+        with connect() as client:
+            client.exchange("keyless", "topic")
+        for words in (("load", "--fill", 5), ("gen:?count=5000", ":")):
+            run = leat(words[0], *words[1:], "amqp:", "--exchange", "keyless", "--key", "a.{nothing}", "--heartbeat", "1h")
+            run.check(1).counted(failed=run.counts["in"], delivered=0)
+    finally:
+        BROKER.ctl("eval", "application:set_env(rabbit, heartbeat, 60).")
+
+
+def test_not_allowed():
+    """what the server does not let us publish it will not let us publish later: the run ends, and the source keeps all"""
+    BROKER.ctl("add_user", "reader", "reader")
+    BROKER.ctl("set_permissions", "reader", "", "", ".*")
+    environment = dict(os.environ, AMQP_PASSWORD="reader")
+    with connect() as client:
+        client.declare("allowed.in")
+        client.declare("allowed.out")
+        client.publish("allowed.in", map(body, range(100)))
+        run = leat("amqp:allowed.in", ":", f"amqp://reader@127.0.0.1:{BROKER.port}/?queue=allowed.out", "-v", env=environment)
+        run.check(1, "ACCESS_REFUSED").counted(delivered=0, failed=0)
+        assert "blocked" in run.err and run.err.count("reconnects 0") == 2, run
+        assert numbers(client.left("allowed.in")) == list(range(100))
 
 
 def test_returned():
@@ -316,7 +376,8 @@ def test_load_until_empty():
         process.send_signal(signal.SIGTERM)
         run = end(process).check(128 + signal.SIGTERM).counted(delivered=10)
         assert "was empty" not in run.err, run
-        leat("load", "amqp:?key=drained", "--fill", 1, "--exit-when", "empty").check(1, "names no queue")
+        leat("load", "amqp:?key=drained", "--fill", 1, "--exit-when", "empty").check(2, "names no queue")
+        assert client.ready("drained") == 10
 
 
 def test_forever():
@@ -345,7 +406,7 @@ def test_two_consumers():
 
 
 def test_cannot_start():
-    """what is wrong at the start is one line, exit code 3, and no secret in it"""
+    """what is wrong at the start is one line, exit code 2 or 3, and no secret in it"""
     secret = "amqp://guest:geheim@127.0.0.1:"
     dead, = free_ports(1)
     missing = dict(os.environ)
@@ -370,7 +431,16 @@ def test_cannot_start():
             (("amqp:x", "--declare", "lazy", ":", "null:"), None, 2, "quorum or classic"),
             (("amqp:x", "--prefetch", "70000", ":", "null:"), None, 2, "prefetch"),
             (("gen:", ":", "amqp:x", "--exchange", "y"), None, 2, "not both"),
-            (("gen:", ":", "amqp:?key={x"), None, 2, "brace")):
+            (("gen:", ":", "amqp:?key={x"), None, 2, '--key "{x" has a brace without its counterpart'),
+            (("gen:", ":", "amqp:?key=" + 256 * "x"), None, 2, "--key has 256 bytes"),
+            (("amqp:x", ":", "null:"), "amqp://u:geheim/x@h", 2, "%2F, %3F, %23"),
+            (("amqp:x", ":", "null:"), "amqp://u:geheim@h?heartbeat=5", 2, "settings belong into the pipeline"),
+            (("amqps:x", ":", "null:"), secret + str(BROKER.port), 3, "does not speak TLS"),
+            (("amqps:x?cacert=/nowhere", ":", "null:"), None, 2, '"/nowhere": No such file or directory'),
+            (("amqp:x", ":", "null:", "--resume", "done"), None, 2, "--resume: amqp:x forgets by itself what is done"),
+            (("check", "amqp:x", ":", "amqp:q", "--key", "y"), None, 2, "--key goes with --exchange"),
+            (("check", "amqp:", ":", "null:"), None, 2, "which queue"),
+            (("check", "gen:", ":", "null:", "--dead", "amqp:"), None, 2, "where to")):
         environment = dict(os.environ) if url is None else dict(missing, AMQP_URL=url) if url else missing
         run = leat(*words, env=environment).check(code, said)
         assert "geheim" not in run.err and run.err.count("\n") <= 2, run
@@ -387,10 +457,14 @@ def test_addresses():
         plain = f"amqp://guest@127.0.0.1:{BROKER.port}/?queue=addresses"
         for words, more in (((plain,), {}), ((plain, "--password-file", "password"), {"AMQP_PASSWORD": "wrong"}),
                             ((plain,), {"AMQP_PASSWORD": "guest"}), ((plain,), {"AMQP_PASSWORD_FILE": "password"}),
-                            (("amqp:addresses",), {"AMQP_URL_FILE": "url"})):
+                            ((plain,), {"AMQP_PASSWORD_FILE": "", "AMQP_PASSWORD": "guest"}), (("amqp:addresses",), {"AMQP_URL_FILE": "url"})):
             leat("gen:?count=1", ":", *words, env={**environment, **more}).check(0).counted(delivered=1)
             leat(*words, ":", "null:", env={**environment, **more}).check(0).counted(delivered=1)
         leat(plain, ":", "null:", env={**environment, "AMQP_PASSWORD": "wrong"}).check(3, "ACCESS_REFUSED")
+    for topic in ("amqp", "amqps", "man"):
+        told = leat("help", topic).check(0).out
+        for variable in (b"AMQP_URL", b"AMQP_URL_FILE", b"AMQP_PASSWORD", b"AMQP_PASSWORD_FILE"):
+            assert re.search(rb"\$" + variable + rb"\b", told), (topic, variable)
 
 
 def test_tls():

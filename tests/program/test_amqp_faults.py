@@ -24,6 +24,7 @@ BROKER = Broker()
 SEED = int(os.environ.get("AMQP_SEED", "20240229"))
 ITEMS = int(os.environ.get("AMQP_ITEMS", "3000"))
 KILLS = 20
+CONFIRM_SELECT_OK = b"\0\x55\0\x0b"  # the last answer of a sink's start
 MATCH = ("match", "-f", ".t", r"m=\w+@\w+\.\w+")
 
 
@@ -115,6 +116,7 @@ def test_cut():
         for reset in (False, True):
             run = trouble(which, lambda proxy: proxy.cut(reset))
             assert run.err.count("reconnects 1") == which.count("s") - which.count("sink and"), run
+            assert run.err.count("; trying again for 60 s\n") == run.err.count(": connected again\n") == which.count(" and ") + 1, run
 
 
 def test_silence():
@@ -150,6 +152,18 @@ def test_give_up():
             complete(client, lost=True)
             assert run.counts["delivered"] < ITEMS, run
         proxy.close()
+
+
+def test_ended_at_once():
+    """a server that ends every connection once it is made: the attempts become rarer all the same"""
+    proxy = Proxy(BROKER.port, last=CONFIRM_SELECT_OK)
+    with connect() as client:
+        client.declare("out")
+        run = leat("gen:?count=10", ":", url(proxy) + "out&reconnect=3s", "-q").check(1, "gave up after 3 s")
+        assert 1 <= proxy.connections <= 12, f"{proxy.connections} connections: {run}"
+        assert run.err.count("\n") == 1, f"-q, and yet it tells of each loss: {run}"
+        client.delete("out")
+    proxy.close()
 
 
 def test_dead_end_gives_up():
@@ -261,33 +275,31 @@ def test_restart():
         print(f"# {complete(client, found=found, lost=True)} delivered again")
 
 
+def delete_output(client, kind, *more):
+    """A run whose output queue is deleted in the middle."""
+    fill(client, kind)
+    process = start("amqp:in", ":", "rate", "2k/s", ":", *MATCH, ":", "amqp:out", *more, "--batch", 100)
+    wait_for(lambda: client.ready("out") > ITEMS // 10)
+    client.delete("out")
+    return end(process)
+
+
 def test_output_deleted():
-    """the output queue is deleted in mid-run: what comes after that is set aside, and nothing is lost"""
+    """the output queue is deleted in mid-run: the run ends, and what it had not delivered is in the input"""
     with connect() as client:
-        fill(client, "classic")
+        run = delete_output(client, "classic").check(1, "no queue 'out' in vhost '/'").counted(failed=0)
+        left = [json.loads(message.body)["n"] for message in client.left("in")]
+        assert len(set(left)) == len(left) == ITEMS - run.counts["delivered"] > 0, run
         client.delete("in")
-        client.declare("in", x_dead_letter_exchange="", x_dead_letter_routing_key="dead")
-        client.declare("dead")
-        client.publish("in", map(body, range(ITEMS)))
-        process = start("amqp:in", ":", "rate", "2k/s", ":", *MATCH, ":", "amqp:out", "-q", "-k", "--batch", 100, "--errors",
-                        "errors")
-        found = []
-        while len(found) < ITEMS // 10:
-            found += client.drain("out")
-        client.delete("out")
-        run = end(process).check(1)
-        client.declare("out")
-        with open("errors", encoding="utf-8") as errors:
-            records = [json.loads(line) for line in errors]
-        reasons = {record["reason"] for record in records}
-        assert reasons == {'the server returned it: 312 NO_ROUTE (exchange "", routing key "out")'}, (reasons, run)
-        wait_for(lambda: client.ready("dead") == len(records))
-        dead = {json.loads(message.body)["n"] for message in client.drain("dead")}
-        # What was in the queue when it was deleted had been delivered: it is not ours any more.
-        assert not dead & set(map(number_of, found)) and client.ready("in") == 0 and len(dead) >= ITEMS // 10, run
-        assert dead == set(range(min(dead), ITEMS)), "only what came later may be dead"
-        client.delete("dead")
-        client.delete("in")
+
+
+def test_output_declared_again():
+    """the same with --declare: the queue is made again, and the run goes on"""
+    with connect() as client:
+        run = delete_output(client, "quorum", "--declare", "quorum").check(0).counted(delivered=ITEMS)
+        assert client.drain("out") and not client.left("in"), run
+        for queue in ("in", "out"):
+            client.delete(queue)
 
 
 def test_input_deleted():

@@ -191,6 +191,11 @@ def test_failures():
     leat("-", ":", "exec", "echo", "changed", ":", "match", "-f", ".x", "a=b", ":", "-", "--errors", "bad2", "--dead", "dead2",
          data=b"as it came\n").check(1)
     assert json.loads(lines_of("bad2")[0])["item"] == "as it came" and lines_of("dead2") == [b"as it came"]
+    # On the terminal a failure is one line of text, in the error file it is what it was.
+    words = ("-", ":", "exec", "sh", "-c", r"printf 'a\033[31m\nb\302\233\303\251\007' >&2; exit 7", ":", "-")
+    leat(*words, data=b"x\n").check(1, "leat: exec: item 1: exit code 7: a?[31m?b??\u00e9?\n")
+    leat(*words, "--errors", "bad4", data=b"x\n").check(1)
+    assert json.loads(lines_of("bad4")[0])["reason"] == "exit code 7: a\x1b[31m\nb\x9b\u00e9\x07"
     # The end of a long standard error is kept.
     leat("-", ":", "exec", "sh", "-c", "seq 1000000 >&2; exit 1", ":", "-", "--errors", "bad3", data=b"x\n").check(1)
     assert json.loads(lines_of("bad3")[0])["reason"].endswith("999999\n1000000")

@@ -173,6 +173,7 @@ def test_resume_file():
     assert lines_of("other") == [b"precious"]
     leat("-", ":", "null:", "--resume", "/no/such/file", data=b"1\n").check(3, "No such file")
     leat("-", ":", "null:", "--resume", "/dev/null", data=b"1\n").check(2, "no regular file")
+    leat("queue:q", ":", "null:", "--resume", "s0").check(2, "--resume: queue:q forgets by itself what is done")
     write("begin", "leat res")
     leat("-", ":", "null:", "--resume", "begin", data=b"1\n").check(0)
     leat("-", ":", "null:", "--resume", "begin", data=b"1\n").check(0).counted(filtered=1)

@@ -7,10 +7,12 @@ import threading
 
 
 class Proxy:
-    """`pieces` makes the sizes of what is passed on at once; None: as it comes. `delay`: seconds before each read's is."""
+    """`pieces` makes the sizes of what is passed on at once; None: as it comes. `delay`: seconds before each read's is. `last`: when
+    the server has said this, the connection ends."""
 
-    def __init__(self, port, pieces=None, delay=0):
+    def __init__(self, port, pieces=None, delay=0, last=None):
         self.target, self.pieces, self.delay, self.silent, self.refuse = port, pieces, delay, False, False
+        self.last = last
         self.connections = 0  # made so far
         self.passed = 0       # bytes from the server
         self.writers = []
@@ -49,6 +51,8 @@ class Proxy:
                 if counts:
                     self.passed += len(data)
                 await self.pass_on(data, writer)
+                if counts and self.last and self.last in data:
+                    break
         except OSError:
             pass
         writer.close()

@@ -82,7 +82,7 @@ static void set_plan(struct lt_load *load, struct lt_command *command) {
     plan->source = &lt_load_source;
     plan->from =
         (struct leat_segment){.spelling = "load", .name = "load", .target = "", .words = no_words, .settings = load};
-    plan->options.until_empty = load->until.empty;
+    plan->to.until_empty = load->until.empty;
     if (load->options->fill)
         return;
     plan->options.batches = OPEN_BATCHES;

@@ -104,6 +104,14 @@ static double achieved(const struct lt_measure_facts *facts) {
     return ((double)facts->last_due + gap) / ((double)later(facts->last_sent, facts->last_due) + gap);
 }
 
+double lt_measure_steady_rate(const struct lt_measure *measure) {
+    enum { LEAST_PART = 4 };
+    leat_time middle = measure->middle_end - measure->middle_begin;
+    if (!measure->middle_begin || middle <= 0 || middle < measure->last_confirmed / LEAST_PART)
+        return 0;
+    return (double)(measure->middle_to - measure->middle_from) * (double)LEAT_SECOND / (double)middle;
+}
+
 void lt_measure_judge(const struct lt_measure_facts *facts, struct lt_measure_verdict *verdict) {
     *verdict = (struct lt_measure_verdict){.valid = true};
     if (facts->sent == 0) {

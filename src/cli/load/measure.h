@@ -53,6 +53,10 @@ void lt_measure_sent(struct lt_measure *measure, leat_time due, leat_time able, 
 /** One message was confirmed; offsets. `timed`: it was due at a certain moment, so that there is a latency. */
 void lt_measure_confirmed(struct lt_measure *measure, leat_time due, leat_time now, bool timed);
 
+/** Messages a second between `middle_from` and `middle_to`; 0: unknown, or they went by in so small a part of the time
+ * that it says nothing. */
+double lt_measure_steady_rate(const struct lt_measure *measure);
+
 /** Is the run good for judging the target by it? */
 struct lt_measure_verdict {
     bool valid;

@@ -31,12 +31,10 @@ void lt_load_result(struct lt_load_result *result, const struct lt_load *load, c
         .seconds = seconds(measure->last_confirmed),
         .sent_rate = rate(sent, measure->last_sent),
         .confirmed_rate = rate(confirmed, measure->last_confirmed),
+        .steady_rate = lt_measure_steady_rate(measure),
     };
     if (report->last.emptied)
         result->emptied = seconds(report->last.emptied - measure->begin - measure->last_confirmed);
-    if (measure->middle_begin && measure->middle_end > measure->middle_begin)
-        result->steady_rate =
-            rate(measure->middle_to - measure->middle_from, measure->middle_end - measure->middle_begin);
 }
 
 /* -------------------------------------------------------------------- text */

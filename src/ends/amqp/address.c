@@ -87,13 +87,28 @@ static int split(struct lt_amqp_address *address, char *text, struct leat_error 
     return complete && (!password || address->password) ? 0 : out_of_memory(error);
 }
 
+/* A password's slash would make a host and a port of what stands before it, and they are shown. */
+static int check_end(const char *text, struct leat_error *error) {
+    if (strchr(text + strcspn(text, "/?#"), '@'))
+        return leat_fail(error, -EINVAL,
+                         "an @ stands behind a /, ? or #: in a name or password write /, ? and # as %%2F, %%3F, %%23, "
+                         "and in a virtual host @ as %%40");
+    if (strpbrk(text, "?#"))
+        return leat_fail(error, -EINVAL,
+                         "nothing may stand behind the virtual host; settings belong into the pipeline: "
+                         "amqp:QUEUE?heartbeat=5s");
+    return 0;
+}
+
 static int read_url(struct lt_amqp_address *address, char *url, const char *name, struct leat_error *error) {
-    address->tls = strncmp(url, "amqps://", 8) == 0;
-    if (!address->tls && strncmp(url, "amqp://", 7) != 0)
+    bool tls = strncmp(url, "amqps://", 8) == 0;
+    if (!tls && strncmp(url, "amqp://", 7) != 0)
         return leat_fail(error, -EINVAL, "%s does not begin with amqp:// or amqps://", name);
-    char *text = url + (address->tls ? 8 : 7);
-    text[strcspn(text, "?#")] = '\0';
-    int code = split(address, text, error);
+    address->tls |= tls;
+    char *text = url + (tls ? 8 : 7);
+    int code = check_end(text, error);
+    if (code == 0)
+        code = split(address, text, error);
     if (code == -EINVAL)
         lt_error_prefix(error, "%s", name);
     return code;
@@ -103,6 +118,8 @@ static int read_password(struct lt_amqp_address *address, const char *password_f
     const char *path = password_file ? password_file : getenv("AMQP_PASSWORD_FILE"), *value = getenv("AMQP_PASSWORD");
     if (address->password && !password_file)
         return 0;
+    if (path && !*path && !password_file)
+        path = NULL;
     free(address->password);
     if (path)
         address->password = read_secret(path, error);
@@ -113,9 +130,9 @@ static int read_password(struct lt_amqp_address *address, const char *password_f
     return path ? error->code : out_of_memory(error);
 }
 
-int lt_amqp_address_read(struct lt_amqp_address *address, const char *url, const char *password_file,
+int lt_amqp_address_read(struct lt_amqp_address *address, const char *url, bool tls, const char *password_file,
                          struct leat_error *error) {
-    *address = (struct lt_amqp_address){0};
+    *address = (struct lt_amqp_address){.tls = tls};
     const char *variable = getenv("AMQP_URL"), *path = getenv("AMQP_URL_FILE"), *name = "the address";
     char *text = NULL;
     if (url) {

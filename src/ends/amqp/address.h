@@ -20,10 +20,11 @@ struct lt_amqp_address {
 
 /**
  * `url` is the segment's own address ("amqp://…" without what follows the
- * question mark), or NULL: the environment's. `password_file` may be NULL.
+ * question mark), or NULL: the environment's. `tls`: also if the address does not
+ * begin with amqps. `password_file` may be NULL.
  * 0, -EINVAL or -ENOMEM; an error's text has no secret in it.
  */
-int lt_amqp_address_read(struct lt_amqp_address *address, const char *url, const char *password_file,
+int lt_amqp_address_read(struct lt_amqp_address *address, const char *url, bool tls, const char *password_file,
                          struct leat_error *error);
 void lt_amqp_address_free(struct lt_amqp_address *address);
 

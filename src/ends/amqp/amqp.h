@@ -24,7 +24,8 @@ struct lt_amqp_common {
      offsetof(struct lt_amqp_common, queue),                                                                           \
      "NAME",                                                                                                           \
      NULL,                                                                                                             \
-     "The queue, when the address is written out."},                                                                   \
+     "The queue, when the address is written out. Otherwise the server is that of $AMQP_URL, or of the file that "     \
+     "$AMQP_URL_FILE names: amqp://user:password@host/vhost"},                                                         \
         {"declare",                                                                                                    \
          0,                                                                                                            \
          LEAT_OPTION_STRING,                                                                                           \
@@ -69,7 +70,8 @@ struct lt_amqp_common {
          "With amqps: the certificates to believe in; without this the system's."},                                    \
     {                                                                                                                  \
         "password-file", 0, LEAT_OPTION_STRING, offsetof(struct lt_amqp_common, password_file), "FILE", NULL,          \
-            "The password, instead of the address's or $AMQP_PASSWORD."                                                \
+            "The password, instead of that of $AMQP_URL, of the file that $AMQP_PASSWORD_FILE names, or "              \
+            "$AMQP_PASSWORD."                                                                                          \
     }
 
 /** The target: settings with its query applied, the queue's name, the address. Strings live until free(*path). */
@@ -84,7 +86,8 @@ struct lt_amqp_target {
 int lt_amqp_target_read(struct lt_amqp_target *target, const struct leat_segment *segment,
                         const struct leat_option *options, void *settings, size_t size, struct leat_error *error);
 void lt_amqp_target_free(struct lt_amqp_target *target);
-struct lt_amqp_link_settings lt_amqp_link_settings(const struct lt_amqp_common *common);
+struct lt_amqp_link_settings lt_amqp_link_settings(const struct lt_amqp_common *common,
+                                                   const struct leat_segment *segment);
 
 /** Wakes one waiting task; rings again and again count once. */
 struct lt_amqp_bell {

@@ -182,9 +182,21 @@ static int on_method(void *arg, const struct lt_amqp_method *method, struct leat
     return code;
 }
 
+/* The queue's name always leads to the queue, so that it is not this message's fault, and would be the next ones', too.
+ * The next connection makes the queue again, or finds that it is missing; nothing of this one is settled. */
+static int queue_is_gone(const struct lt_amqp_sink *sink, const struct lt_amqp_method *method,
+                         struct leat_error *error) {
+    return leat_fail(error, -ECONNRESET, "queue \"%s\" is gone: %s returned a message (%u)", sink->target.queue,
+                     sink->link.address.place, method->code);
+}
+
 static int on_message(void *arg, const struct lt_amqp_method *method, struct lt_amqp_message *message,
                       struct leat_error *error) {
     struct lt_amqp_sink *sink = arg;
+    if (method->id == LT_BASIC_RETURN && *sink->target.queue) {
+        free(message);
+        return queue_is_gone(sink, method, error);
+    }
     pthread_mutex_lock(&sink->mutex);
     bool ours = method->id == LT_BASIC_RETURN && take_back(sink, method, lt_amqp_message_body(message));
     pthread_mutex_unlock(&sink->mutex);

@@ -24,11 +24,15 @@ static int setup(void *arg, struct leat_error *error) {
     source->depth = link->reply.messages;
     source->generation = (source->generation + 1) & UINT16_MAX;
     source->up = true;
+    source->consuming = source->wanted;
     source->farewell = LT_AMQP_CONSUMING;
     source->asked = source->spoiled = false;
     source->zeros = 0;
     lt_amqp_tags_reset(&source->tags);
+    bool consume = source->consuming;
     pthread_mutex_unlock(&source->mutex);
+    if (!consume)
+        return 0;
     lt_amqp_put_qos(&link->output, (uint16_t)source->settings.prefetch);
     code = lt_amqp_call(link, LT_BASIC_QOS_OK, error);
     if (code < 0)
@@ -117,6 +121,17 @@ void lt_amqp_put_question(struct lt_amqp_source *source) {
         lt_amqp_put_queue_declare(&source->link.output, &queue);
 }
 
+void lt_amqp_put_beginning(struct lt_amqp_source *source) {
+    pthread_mutex_lock(&source->mutex);
+    bool begin = source->up && !source->consuming;
+    source->consuming |= begin;
+    pthread_mutex_unlock(&source->mutex);
+    if (!begin)
+        return;
+    lt_amqp_put_qos(&source->link.output, (uint16_t)source->settings.prefetch);
+    lt_amqp_put_consume(&source->link.output, source->target.queue, LT_AMQP_CONSUMER);
+}
+
 static leat_time on_tick(void *arg, leat_time now) {
     struct lt_amqp_source *source = arg;
     pthread_mutex_lock(&source->mutex);
@@ -144,7 +159,7 @@ void lt_amqp_forget_deliveries(void *arg) {
     source->first = NULL;
     source->last = &source->first;
     source->waiting = 0;
-    source->up = source->asked = false;
+    source->up = source->asked = source->consuming = false;
     source->zeros = 0;
     pthread_mutex_unlock(&source->mutex);
     lt_amqp_free_messages(message);

@@ -28,15 +28,27 @@ static const char *field(const char *pattern, char name[LONGEST_FIELD + 1]) {
     return end + 1;
 }
 
+/* Why there is no field at `at`. */
+static const char *fault(const char *at) {
+    if (*at != '{' || !strchr(at, '}'))
+        return "a brace without its counterpart";
+    return at[1] == '}' ? "a field without a name" : "a field whose name is longer than 255 bytes";
+}
+
 int lt_amqp_key_check(const char *pattern, struct leat_error *error) {
     char name[LONGEST_FIELD + 1];
-    const char *at = pattern;
-    while (at && *at) {
+    size_t constant = 0;
+    for (const char *at = pattern, *next; *at; at = next) {
         size_t skip;
-        plain(at, &skip);
-        at = skip ? at + skip : field(at, name);
+        constant += plain(at, &skip);
+        next = skip ? at + skip : field(at, name);
+        if (!next)
+            return leat_fail(error, -EINVAL, "--key \"%s\" has %s", pattern, fault(at));
     }
-    return at ? 0 : leat_fail(error, -EINVAL, "\"%s\" has a brace without its counterpart", pattern);
+    if (constant <= LT_AMQP_LONGEST_KEY)
+        return 0;
+    return leat_fail(error, -EINVAL, "--key has %zu bytes besides its fields; a routing key has at most %d", constant,
+                     LT_AMQP_LONGEST_KEY);
 }
 
 static bool append(char *place, struct leat_bytes *key, const char *data, size_t size) {

@@ -7,7 +7,7 @@
 
 enum { LT_AMQP_LONGEST_KEY = 255 };
 
-/** 0 or -EINVAL. */
+/** Before any item: is it one that items can have? 0 or -EINVAL. */
 int lt_amqp_key_check(const char *pattern, struct leat_error *error);
 
 /** The item's key, in `place` (LT_AMQP_LONGEST_KEY bytes). 0, or an error that is the item's. */

@@ -3,11 +3,14 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/os.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const leat_time FIRST_DELAY = 50 * LEAT_MILLISECOND, LONGEST_DELAY = 5 * LEAT_SECOND, GOOD_BYE = 5 * LEAT_SECOND;
 enum { KEPT_OUTPUT = 1 << 20 };
@@ -86,9 +89,9 @@ static void beat(struct lt_amqp_link *link) {
 /* A server's words go to a terminal: nothing but text may. */
 static void describe(struct leat_bytes text, char *place, size_t room) {
     size_t size = text.size < room - 1 ? text.size : room - 1;
-    for (size_t i = 0; i < size; i++)
-        place[i] = (unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f ? '?' : text.data[i];
+    memcpy(place, text.data, size);
     place[size] = '\0';
+    lt_text_tame(place, size);
 }
 
 /* "NOT_FOUND - no queue 'q' in vhost '/'": it is not there. Other things are, and cannot be reached: their node is
@@ -106,6 +109,7 @@ static int closed_by_server(struct lt_amqp_link *link, const struct lt_amqp_meth
     uint16_t code = method->code;
     link->permanent = code == REFUSED || code == LOCKED || code == PRECONDITION || code == NOT_ALLOWED ||
                       (code == NOT_FOUND && is_missing(method->text));
+    link->refused = code == REFUSED && method->cause == LT_BASIC_PUBLISH;
     return leat_fail(error, -ECONNRESET, "%s closed the %s: %u %s", link->address.place,
                      method->channel ? "channel" : "connection", code, why);
 }
@@ -311,11 +315,39 @@ static leat_time jitter(leat_time delay, uint64_t seed) {
     return delay / 2 + (leat_time)(lt_hash_mix(seed) % (uint64_t)(delay / 2 + 1));
 }
 
+static int tell(void *text) {
+    lt_report(STDERR_FILENO, text, strlen(text));
+    return 0;
+}
+
+static void tell_loss(struct lt_amqp_link *link, const struct leat_error *error) {
+    char text[sizeof error->text + 256];
+    if (link->settings.quiet)
+        return;
+    snprintf(text, sizeof text, "leat: %s: %s; trying again for %lld s\n", link->settings.spelling, error->text,
+             (long long)(link->settings.patience / LEAT_SECOND));
+    leat_block(tell, text);
+    link->told = true;
+}
+
+/* Once for each trouble: a server that ends every connection would have much to tell. */
+static void tell_return(struct lt_amqp_link *link) {
+    char text[256];
+    if (!link->told)
+        return;
+    snprintf(text, sizeof text, "leat: %s: connected again\n", link->settings.spelling);
+    leat_block(tell, text);
+    link->told = false;
+}
+
 static bool reconnect(struct lt_amqp_link *link, struct leat_error *error) {
     leat_time since = lt_load(&link->trouble, relaxed);
-    if (!since)
+    if (!since) {
         lt_store(&link->trouble, since = lt_now(), relaxed);
-    for (leat_time delay = FIRST_DELAY;; delay = earlier(delay * 2, LONGEST_DELAY)) {
+        link->delay = FIRST_DELAY;
+        tell_loss(link, error);
+    }
+    for (;;) {
         leat_time left = link->settings.patience - (lt_now() - since);
         if (left <= 0) {
             struct leat_error last = *error;
@@ -323,11 +355,13 @@ static bool reconnect(struct lt_amqp_link *link, struct leat_error *error) {
                       (long long)(link->settings.patience / LEAT_SECOND));
             return false;
         }
-        leat_sleep(earlier(jitter(delay, (uint64_t)lt_now()), left));
+        leat_sleep(earlier(jitter(link->delay, (uint64_t)lt_now()), left));
+        link->delay = earlier(link->delay * 2, LONGEST_DELAY);
         if (is_closing(link))
             return false;
         if (establish(link, error) == 0) {
             lt_fetch_add(&link->reconnects, 1, relaxed);
+            tell_return(link);
             return true;
         }
         if (link->permanent)
@@ -344,7 +378,7 @@ static void keep_up(struct lt_amqp_link *link) {
         leat_shield(hang_up_shielded, link);
         if (closing)
             return;
-        if (!reconnect(link, &error)) {
+        if (link->refused || !reconnect(link, &error)) {
             if (!is_closing(link))
                 link->owner->gave_up(link->arg, &error);
             return;
@@ -389,10 +423,10 @@ int lt_amqp_link_open(struct lt_amqp_link *link, const char *url, bool tls,
     link->settings = *settings;
     link->owner = owner;
     link->arg = arg;
-    int code = lt_amqp_address_read(&link->address, url, settings->password_file, error);
+    int code = lt_amqp_address_read(&link->address, url, tls, settings->password_file, error);
     if (code < 0)
         return code;
-    if (tls || link->address.tls) {
+    if (link->address.tls) {
         link->trust = lt_amqp_trust(settings->cacert, error);
         if (!link->trust)
             return error->code;

@@ -34,6 +34,8 @@
 #include "ends/amqp/transport.h"
 
 struct lt_amqp_link_settings {
+    const char *spelling; /* of the end, for what is said of losses */
+    bool quiet;           /* nothing is said of them */
     const char *cacert, *password_file;
     leat_time connect_timeout, heartbeat, patience; /* patience: --reconnect */
 };
@@ -71,6 +73,9 @@ struct lt_amqp_link {
     _Atomic leat_time last_in, last_out, trouble;
     uint32_t awaited; /* the reply that a call waits for */
     bool replied, permanent;
+    bool told;       /* of the loss, and not yet of its end */
+    bool refused;    /* the last connection, because of what it published: the next one would be, too */
+    leat_time delay; /* before the next attempt; grows until the owner gets anywhere */
     struct lt_amqp_method reply;
 
     pthread_mutex_t mutex;

@@ -306,6 +306,12 @@ void lt_amqp_put_reject(struct lt_amqp_output *output, uint64_t tag, bool requeu
     put_settlement(output, LT_BASIC_REJECT, tag, requeue);
 }
 
+enum { HEADER_HEAD = 12 }; /* class, weight and size, before the properties */
+
+size_t lt_amqp_most_properties(uint32_t frame_max) {
+    return frame_max - FRAME_HEAD - FRAME_TAIL - HEADER_HEAD;
+}
+
 void lt_amqp_put_publication(struct lt_amqp_output *output, const struct lt_amqp_publication *publication,
                              uint32_t frame_max) {
     enum { MANDATORY = 1, BASIC_CLASS = 60 };
@@ -316,7 +322,7 @@ void lt_amqp_put_publication(struct lt_amqp_output *output, const struct lt_amqp
     lt_amqp_put(output, 1, publication->mandatory ? MANDATORY : 0);
     end_frame(output, frame);
 
-    size_t header = 12 + publication->properties.size;
+    size_t header = HEADER_HEAD + publication->properties.size;
     lt_amqp_put(output, 1, LT_FRAME_HEADER);
     lt_amqp_put(output, 2, LT_AMQP_CHANNEL);
     lt_amqp_put(output, 4, header);

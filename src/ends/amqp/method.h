@@ -123,6 +123,9 @@ struct lt_amqp_publication {
     struct leat_bytes body;
 };
 
+/** What a frame has room for: the server takes a content header in one only. */
+size_t lt_amqp_most_properties(uint32_t frame_max);
+
 /** A whole message: method, header, and as many body frames as `frame_max` asks for. */
 void lt_amqp_put_publication(struct lt_amqp_output *output, const struct lt_amqp_publication *publication,
                              uint32_t frame_max);

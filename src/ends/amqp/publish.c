@@ -48,7 +48,13 @@ static int make(struct lt_amqp_sink *sink, struct leat_batch *batch, struct leat
     publication->exchange = lt_amqp_text(sink->exchange);
     publication->mandatory = !sink->settings.optional;
     publication->properties = make_properties(sink, item);
-    return sink->properties.broken ? leat_fail(error, -ENOMEM, "out of memory") : 0;
+    if (sink->properties.broken)
+        return leat_fail(error, -ENOMEM, "out of memory");
+    size_t most = lt_amqp_most_properties(sink->link.frame_max);
+    if (publication->properties.size <= most)
+        return 0;
+    return leat_fail(error, -EMSGSIZE, "its properties take %zu bytes; a frame of this server has room for %zu",
+                     publication->properties.size, most);
 }
 
 static void publish(struct lt_amqp_sink *sink, struct lt_amqp_letter *letter) {
@@ -99,8 +105,8 @@ static bool may_publish(const struct lt_amqp_sink *sink, leat_time now) {
     return sink->again_count ? now >= sink->again_at : sink->unpublished != NULL;
 }
 
-/* Fill the output. */
-static void publish_some(struct lt_amqp_sink *sink) {
+/* Fill the output. True: something is settled already, since it cannot be published, and nobody was told. */
+static bool publish_some(struct lt_amqp_sink *sink) {
     leat_time now = lt_now();
     pthread_mutex_lock(&sink->mutex);
     while (sink->link.output.size < AT_ONCE && may_publish(sink, now)) {
@@ -109,7 +115,10 @@ static void publish_some(struct lt_amqp_sink *sink) {
         else
             publish_next(sink);
     }
+    bool settled = sink->settled_any;
+    sink->settled_any = false;
     pthread_mutex_unlock(&sink->mutex);
+    return settled;
 }
 
 /* True: there is something to publish now. */
@@ -137,7 +146,8 @@ int lt_amqp_publisher(void *arg) {
         if (end)
             return 0;
         if (work && lt_amqp_begin(&sink->link)) {
-            publish_some(sink);
+            if (publish_some(sink))
+                lt_amqp_ring(&sink->settled);
             lt_amqp_end(&sink->link);
             continue;
         }

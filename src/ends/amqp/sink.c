@@ -111,8 +111,6 @@ static int emptied(void *arg, struct leat_error *error) {
     static const leat_time BETWEEN = 50 * LEAT_MILLISECOND;
     enum { ENOUGH = 2 };
     struct lt_amqp_sink *sink = arg;
-    if (!*sink->target.queue)
-        return leat_fail(error, -EINVAL, "it names no queue that could be empty");
     for (unsigned zeros = 0; zeros < ENOUGH;) {
         zeros = ask_how_much(sink) == 0 ? zeros + 1 : 0;
         pthread_mutex_lock(&sink->mutex);
@@ -131,17 +129,17 @@ static int emptied(void *arg, struct leat_error *error) {
 
 /* ------------------------------------------------------ opening and closing */
 
-static int check(struct lt_amqp_sink *sink, const struct leat_segment *segment, struct leat_error *error) {
-    const struct lt_amqp_sink_settings *settings = &sink->settings;
+static int check(const struct lt_amqp_target *target, const struct lt_amqp_sink_settings *settings,
+                 const struct leat_segment *segment, struct leat_error *error) {
     const char *spelling = segment->spelling;
-    if (settings->exchange && *sink->target.queue)
+    if (settings->exchange && *target->queue)
         return leat_fail(error, -EINVAL, "%s: a queue, or --exchange with --key, not both", spelling);
-    if (settings->exchange && sink->target.type != LT_QUEUE_EXISTS)
+    if (settings->exchange && target->type != LT_QUEUE_EXISTS)
         return leat_fail(error, -EINVAL, "%s: --declare makes queues, no exchange", spelling);
-    if (settings->key && *sink->target.queue)
+    if (settings->key && *target->queue)
         return leat_fail(error, -EINVAL, "%s: the routing key of a queue is its name; --key goes with --exchange",
                          spelling);
-    if (!*sink->target.queue && !settings->key && !settings->exchange)
+    if (!*target->queue && !settings->key && !settings->exchange)
         return leat_fail(error, -EINVAL, "%s: where to? Write amqp:QUEUE, or --exchange with --key", spelling);
     if (settings->exchange && strlen(settings->exchange) > 255)
         return leat_fail(error, -EINVAL, "%s: an exchange's name has at most 255 bytes", spelling);
@@ -149,9 +147,23 @@ static int check(struct lt_amqp_sink *sink, const struct leat_segment *segment, 
         return leat_fail(error, -EINVAL, "%s: a content type has at most 255 bytes", spelling);
     if (settings->window < 1 || settings->window > MOST_WINDOW)
         return leat_fail(error, -EINVAL, "%s: --window takes 1 to %d", spelling, MOST_WINDOW);
-    sink->exchange = settings->exchange ? settings->exchange : "";
-    sink->key = settings->key;
-    return sink->key ? lt_amqp_key_check(sink->key, error) : 0;
+    if (segment->until_empty && !*target->queue)
+        return leat_fail(error, -EINVAL, "%s: it names no queue that could become empty", spelling);
+    return settings->key ? lt_amqp_key_check(settings->key, error) : 0;
+}
+
+static int read_segment(struct lt_amqp_target *target, struct lt_amqp_sink_settings *settings,
+                        const struct leat_segment *segment, struct leat_error *error) {
+    int code = lt_amqp_target_read(target, segment, options, settings, sizeof *settings, error);
+    return code < 0 ? code : check(target, settings, segment, error);
+}
+
+static int check_sink(const struct leat_segment *segment, struct leat_error *error) {
+    struct lt_amqp_target target;
+    struct lt_amqp_sink_settings settings;
+    int code = read_segment(&target, &settings, segment, error);
+    lt_amqp_target_free(&target);
+    return code;
 }
 
 static int make_room(struct lt_amqp_sink *sink, struct leat_error *error) {
@@ -205,12 +217,12 @@ static int open_sink(void **opened, const struct leat_segment *segment, struct l
     sink->pause = LT_AMQP_FIRST_PAUSE;
     pthread_mutex_init(&sink->mutex, NULL);
     lt_amqp_link_init(&sink->link);
-    int code = lt_amqp_target_read(&sink->target, segment, options, &sink->settings, sizeof sink->settings, error);
-    if (code == 0)
-        code = check(sink, segment, error);
+    int code = read_segment(&sink->target, &sink->settings, segment, error);
+    sink->exchange = sink->settings.exchange ? sink->settings.exchange : "";
+    sink->key = sink->settings.key;
     if (code == 0)
         code = make_room(sink, error);
-    struct lt_amqp_link_settings settings = lt_amqp_link_settings(&sink->settings.common);
+    struct lt_amqp_link_settings settings = lt_amqp_link_settings(&sink->settings.common, segment);
     if (code == 0)
         code = lt_amqp_link_open(&sink->link, sink->target.url, sink->target.tls, &settings, &lt_amqp_sink_owner, sink,
                                  error);
@@ -251,6 +263,7 @@ const struct leat_sink_type lt_amqp_sink = {
     .options = options,
     .settings_size = sizeof(struct lt_amqp_sink_settings),
     .renders = true,
+    .check = check_sink,
     .open = open_sink,
     .write = write_sink,
     .flush = flush_sink,
@@ -267,6 +280,7 @@ const struct leat_sink_type lt_amqps_sink = {
     .options = options,
     .settings_size = sizeof(struct lt_amqp_sink_settings),
     .renders = true,
+    .check = check_sink,
     .open = open_sink,
     .write = write_sink,
     .flush = flush_sink,

@@ -19,6 +19,10 @@
  *   since nothing new goes out while `again` has something.
  * - Everything of an item and its batch happens under the mutex.
  *
+ * What is published to a queue by its name is returned only when the queue is gone.
+ * That ends the connection: the next one finds out whether the run can go on. With a
+ * key of one's own it is the item that fails.
+ *
  * A returned message says nothing but what it is and where it was to go, and
  * comes before its confirmation, in the order of publishing. So it belongs to
  * the first letter behind the last returned one whose key and bytes are the

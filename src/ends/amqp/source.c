@@ -16,7 +16,9 @@ static const struct leat_option options[] = {
     {"prefetch", 0, LEAT_OPTION_COUNT, offsetof(struct lt_amqp_source_settings, prefetch), "N", "1000",
      "Messages to hold that are not finished, at most 65535; fewer leave more to other consumers."},
     {"max-deliveries", 0, LEAT_OPTION_COUNT, offsetof(struct lt_amqp_source_settings, max_deliveries), "N", NULL,
-     "Set aside what was given out more than N times; only quorum queues count beyond 2."},
+     "Set aside what was given out more than N times; only quorum queues count beyond 2. All that was held counts, "
+     "also "
+     "what a stop gave back: take a small --prefetch with it."},
     LT_AMQP_COMMON_OPTIONS,
     {NULL},
 };
@@ -92,7 +94,7 @@ static bool is_empty(const struct lt_amqp_source *source, leat_time now) {
 }
 
 /* What to do now; under the mutex. */
-enum step { TAKE, END, FAIL, ASK, WAIT };
+enum step { TAKE, END, FAIL, BEGIN, ASK, WAIT };
 
 static enum step next_step(const struct lt_amqp_source *source, leat_time now, leat_time *until) {
     *until = LEAT_FOREVER;
@@ -100,6 +102,8 @@ static enum step next_step(const struct lt_amqp_source *source, leat_time now, l
         return TAKE;
     if (source->over)
         return FAIL;
+    if (source->up && !source->consuming)
+        return BEGIN;
     if (source->forever)
         return WAIT;
     if (is_empty(source, now))
@@ -123,13 +127,17 @@ static enum leat_state waiting_for(struct lt_amqp_source *source) {
 }
 
 static int wait_or_ask(struct lt_amqp_source *source, enum step step, leat_time until, struct leat_batch *batch) {
-    if (step == ASK && lt_amqp_begin(&source->link)) {
-        lt_amqp_put_question(source);
+    bool asks = step == BEGIN || step == ASK;
+    if (asks && lt_amqp_begin(&source->link)) {
+        if (step == BEGIN)
+            lt_amqp_put_beginning(source);
+        else
+            lt_amqp_put_question(source);
         lt_amqp_end(&source->link);
         return 0;
     }
     enum leat_state before = leat_batch_state(batch, waiting_for(source));
-    int code = lt_amqp_listen(&source->bell, step == ASK ? leat_after(LT_AMQP_SOON) : until);
+    int code = lt_amqp_listen(&source->bell, asks ? leat_after(LT_AMQP_SOON) : until);
     leat_batch_state(batch, before);
     return code == -ETIMEDOUT ? leat_cancelled() : code;
 }
@@ -139,6 +147,7 @@ static int read_source(void *arg, struct leat_batch *batch, struct leat_error *e
     for (;;) {
         leat_time until;
         pthread_mutex_lock(&source->mutex);
+        source->wanted = true;
         enum step step = next_step(source, lt_now(), &until);
         struct lt_amqp_message *taken = step == TAKE ? take_messages(source, batch) : NULL;
         pthread_mutex_unlock(&source->mutex);
@@ -218,13 +227,25 @@ static int finish_source(void *arg, struct leat_batch **batches, size_t count, s
 
 /* ------------------------------------------------------ opening and closing */
 
-static int check(const struct lt_amqp_source *source, const struct leat_segment *segment, struct leat_error *error) {
-    if (!*source->target.queue)
+static int read_segment(struct lt_amqp_target *target, struct lt_amqp_source_settings *settings,
+                        const struct leat_segment *segment, struct leat_error *error) {
+    int code = lt_amqp_target_read(target, segment, options, settings, sizeof *settings, error);
+    if (code < 0)
+        return code;
+    if (!*target->queue)
         return leat_fail(error, -EINVAL, "%s: which queue? Write amqp:QUEUE or amqp://…?queue=QUEUE",
                          segment->spelling);
-    if (source->settings.prefetch < 1 || source->settings.prefetch > UINT16_MAX)
+    if (settings->prefetch < 1 || settings->prefetch > UINT16_MAX)
         return leat_fail(error, -EINVAL, "%s: --prefetch takes 1 to %d", segment->spelling, UINT16_MAX);
     return 0;
+}
+
+static int check_source(const struct leat_segment *segment, struct leat_error *error) {
+    struct lt_amqp_target target;
+    struct lt_amqp_source_settings settings;
+    int code = read_segment(&target, &settings, segment, error);
+    lt_amqp_target_free(&target);
+    return code;
 }
 
 /* Wait until the server has answered so far. False: it does not, or the connection is lost. */
@@ -267,8 +288,9 @@ static void put_rest(struct lt_amqp_source *source) {
         lt_amqp_put_nack(&source->link.output, 0, true, true);
 }
 
-/* What is finished is acknowledged, all else given back: explicitly, because a lost connection counts as a failed
- * delivery and this does not. In between, two answers are waited for (source.h says why). */
+/* What is finished is acknowledged, all else given back: explicitly, so that it is there when this run is over, and not
+ * when the server has noticed the end of the connection. (A quorum queue counts both as a delivery.) In between, two
+ * answers are waited for (source.h says why). */
 static int give_back(void *arg) {
     static const leat_time PATIENCE_AT_END = 5 * LEAT_SECOND;
     struct lt_amqp_source *source = arg;
@@ -300,13 +322,10 @@ static int open_source(void **opened, const struct leat_segment *segment, struct
     pthread_mutex_init(&source->mutex, NULL);
     lt_amqp_tags_init(&source->tags);
     lt_amqp_link_init(&source->link);
-    int code =
-        lt_amqp_target_read(&source->target, segment, options, &source->settings, sizeof source->settings, error);
-    if (code == 0)
-        code = check(source, segment, error);
+    int code = read_segment(&source->target, &source->settings, segment, error);
     if (code == 0 && lt_amqp_bell_open(&source->bell) < 0)
         code = leat_fail(error, -ENOMEM, "%s: out of memory", segment->spelling);
-    struct lt_amqp_link_settings settings = lt_amqp_link_settings(&source->settings.common);
+    struct lt_amqp_link_settings settings = lt_amqp_link_settings(&source->settings.common, segment);
     if (code == 0)
         code = lt_amqp_link_open(&source->link, source->target.url, source->target.tls, &settings,
                                  &lt_amqp_source_owner, source, error);
@@ -347,6 +366,8 @@ const struct leat_source_type lt_amqp_source = {
     .server = "the broker",
     .options = options,
     .settings_size = sizeof(struct lt_amqp_source_settings),
+    .forgets = true,
+    .check = check_source,
     .open = open_source,
     .read = read_source,
     .finish = finish_source,
@@ -362,6 +383,8 @@ const struct leat_source_type lt_amqps_source = {
     .server = "the broker",
     .options = options,
     .settings_size = sizeof(struct lt_amqp_source_settings),
+    .forgets = true,
+    .check = check_source,
     .open = open_source,
     .read = read_source,
     .finish = finish_source,

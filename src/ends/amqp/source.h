@@ -14,6 +14,11 @@
  * - The list holds nothing of an old connection: lost() empties it.
  * - Memory is bounded by --prefetch: the server gives out no more than that.
  *
+ * Consuming begins with the first read, not with the open: what is taken and given
+ * back counts as a delivery in a quorum queue, so that runs that cannot start (the
+ * sink is wrong, a file cannot be written) would use up those of good messages.
+ * open() only looks whether the queue is there.
+ *
  * The end, when not to wait for ever. The queue is empty when the server twice
  * in succession said that nothing is ready in it, and nothing was delivered from
  * before the first question until after the second answer. Once is not enough: a
@@ -73,6 +78,8 @@ struct lt_amqp_source {
     struct lt_amqp_tags tags;
     uint64_t generation;
     bool up, over;
+    bool wanted;                    /* somebody has read: from now on every connection begins to consume */
+    bool consuming;                 /* this connection was told to, or is about to be */
     enum lt_amqp_farewell farewell; /* the last answer to it */
     struct leat_error error;        /* when over */
     uint64_t in_flight;             /* given to read() and not finished */
@@ -87,6 +94,8 @@ struct lt_amqp_source {
 extern const struct lt_amqp_owner lt_amqp_source_owner;
 /** Ask how much is ready, if no question is on its way; within lt_amqp_begin() and lt_amqp_end(). */
 void lt_amqp_put_question(struct lt_amqp_source *source);
+/** Begin to consume, if this connection does not yet; within lt_amqp_begin() and lt_amqp_end(). */
+void lt_amqp_put_beginning(struct lt_amqp_source *source);
 /** Forget what was delivered and not read. */
 void lt_amqp_forget_deliveries(void *source);
 /** leat_batch_hold() function for a list of messages. */

@@ -60,8 +60,11 @@ void lt_amqp_target_free(struct lt_amqp_target *target) {
     *target = (struct lt_amqp_target){0};
 }
 
-struct lt_amqp_link_settings lt_amqp_link_settings(const struct lt_amqp_common *common) {
+struct lt_amqp_link_settings lt_amqp_link_settings(const struct lt_amqp_common *common,
+                                                   const struct leat_segment *segment) {
     return (struct lt_amqp_link_settings){
+        .spelling = segment->spelling,
+        .quiet = segment->quiet,
         .cacert = common->cacert,
         .password_file = common->password_file,
         .connect_timeout = common->connect_timeout,

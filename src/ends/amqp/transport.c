@@ -70,7 +70,11 @@ static int connect_any(struct lt_amqp_transport *transport, const struct lt_amqp
 /* ------------------------------------------------------------------- TLS */
 
 static const char *tls_reason(void) {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_last_error(), first = ERR_peek_error();
+    if (ERR_SYSTEM_ERROR(first))
+        return strerrordesc_np(ERR_GET_REASON(first));
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+        return "what answers there does not speak TLS (amqps has a port of its own, mostly 5671)";
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
     return reason ? reason : "the connection was closed";
 }

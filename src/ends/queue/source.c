@@ -209,6 +209,7 @@ const struct leat_source_type lt_queue_source = {
     .summary = "The messages of a durable queue; each leaves it when its result is delivered.",
     .options = no_options,
     .check = lt_queue_check_segment,
+    .forgets = true,
     .open = open_source,
     .read = read_source,
     .finish = finish_source,
