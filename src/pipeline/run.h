@@ -26,7 +26,9 @@ struct lt_stage_snapshot {
     bool automatic;                 /**< -j auto */
     uint64_t items;
     leat_time time[LEAT_STATES]; /**< summed over its workers, the current state included */
-    leat_time cpu; /**< its part of the process's processor time, by busy time; the sum over all is exact */
+    leat_time cpu; /**< its part of the processor time of the process, by busy time, and of its children's, by time of
+                        waiting for them; the sum over all is exact */
+    leat_time commands;            /**< of that, its children's */
     size_t queued, queue_capacity; /**< batches waiting before it */
 };
 
@@ -55,6 +57,9 @@ struct lt_failures {
 struct lt_snapshot {
     leat_time elapsed;
     leat_time delayed; /**< workers' threads, all together, were ready and other processes had the processors */
+    leat_time
+        commands_delayed; /**< children, all together, were ready and others (or others of them) had the processors */
+    leat_time machine;    /**< the processors were busy, for whomever; 0: unknown, or there are no children */
     struct lt_counts counts;
     uint64_t total;          /**< 0: unknown */
     uint64_t skipped;        /**< of those filtered: done before, by --resume */
@@ -134,7 +139,7 @@ struct lt_verdict {
     size_t stage;    /**< index into snapshot.stages */
     double capacity; /**< items a second of the bottleneck; 0: unknown */
     double gain;     /**< predicted throughput with one more worker, divided by today's; 1: none */
-    size_t next;     /**< the stage that would limit then */
+    size_t next;     /**< the stage that would limit then; the same one: it still, or the processors */
     unsigned seconds,
         agreeing;   /**< of the run that were looked at alone, and those with the same verdict; whoever looks sets it */
     char text[256]; /**< one sentence */
