@@ -267,9 +267,11 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     }
     add_line(sink, &pipeline->sink_line, ended);
     add_queue(sink, pipeline->to_sink);
-    struct lt_stage_snapshot acknowledge = {0};
+    struct lt_stage_snapshot acknowledge = {0}, pause = {0};
     add_line(&acknowledge, &pipeline->acknowledge_line, ended);
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
+    add_line(&pause, &pipeline->pause_line, ended);
+    snapshot->resting = pause.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
     snapshot->emptied = lt_load(&pipeline->emptied, relaxed);
     snapshot->with_sink = lt_load(&pipeline->tally.with_sink, relaxed);

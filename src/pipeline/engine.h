@@ -214,7 +214,7 @@ struct lt_pipeline {
     _Atomic bool all_read;                  /* the source has come to its end */
     struct leat_error halt_error;
 
-    struct lt_line source_line, sink_line, acknowledge_line;
+    struct lt_line source_line, sink_line, acknowledge_line, pause_line;
     struct lt_tally tally;
     struct lt_histogram latency; /* of items, from their reading until they were settled */
     struct lt_failures failures; /* the latest; under the mutex */

@@ -65,8 +65,10 @@ struct lt_snapshot {
     uint64_t skipped;        /**< of those filtered: done before, by --resume */
     uint64_t unconfirmed;    /**< items that the sink has and did not confirm yet */
     leat_time acknowledging; /**< spent in telling the source what became of its items */
-    uint64_t under_way;      /**< microseconds from reading to the end, summed over the items that are over */
-    uint64_t with_sink;      /**< of that, until the sink's confirmation */
+    leat_time resting;  /**< in which the source read nothing because the run was paused: in nobody's times but that
+                           others waited for input */
+    uint64_t under_way; /**< microseconds from reading to the end, summed over the items that are over */
+    uint64_t with_sink; /**< of that, until the sink's confirmation */
     const char *source_server, *sink_server; /**< as in their types */
     size_t stage_count;                      /**< source first, sink last */
     struct lt_stage_snapshot stages[LT_MAX_STAGES + 2];

@@ -6,7 +6,8 @@
  * the processors used up; does a limit of the user's hold the run back; is one
  * group of workers always at work while all before it wait for it; does a server
  * behind the ends; does the source, does the sink. Otherwise nobody does, and
- * saying so is the honest answer. All numbers are shares of the workers' time between the two snapshots.
+ * saying so is the honest answer. All numbers are shares of the workers' time between the two snapshots,
+ * without that in which the run was paused.
  *
  * Rejected: "the stage that is busiest" (a stage that shares full processors is
  * busy without being to blame) and fill levels of queues alone (they flip when
@@ -62,12 +63,18 @@ static leat_time difference(leat_time to, leat_time from) {
     return to > from ? to - from : 0;
 }
 
-static void compare(const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to, struct part *part) {
+/** `resting`: seconds in which there was no input, and nobody is to blame. */
+static void compare(const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to, double resting,
+                    struct part *part) {
     double total = 0;
     part->name = to->name;
     part->workers = to->workers ? to->workers : 1;
     for (int s = 0; s < LEAT_STATES; s++)
-        total += part->share[s] = in_seconds(difference(to->time[s], from ? from->time[s] : 0));
+        part->share[s] = in_seconds(difference(to->time[s], from ? from->time[s] : 0));
+    double waited = part->share[LEAT_WAITS_INPUT], rested = resting * part->workers;
+    part->share[LEAT_WAITS_INPUT] = waited > rested ? waited - rested : 0;
+    for (int s = 0; s < LEAT_STATES; s++)
+        total += part->share[s];
     part->working = part->share[LEAT_BUSY] + part->share[LEAT_WAITS_OUTSIDE];
     part->throttled = part->share[LEAT_THROTTLED];
     for (int s = 0; total > 0 && s < LEAT_STATES; s++)
@@ -123,12 +130,14 @@ static void look_for_hindrances(const struct lt_counters *from, const struct lt_
 static void look(const struct lt_snapshot *from, const struct lt_snapshot *to, unsigned processors, struct view *view) {
     memset(view, 0, sizeof *view);
     view->processors = processors ? processors : 1;
-    view->seconds = in_seconds(difference(to->elapsed, from ? from->elapsed : 0));
+    double resting = in_seconds(difference(to->resting, from ? from->resting : 0));
+    view->seconds = in_seconds(difference(to->elapsed, from ? from->elapsed : 0)) - resting;
     view->items = (double)(to->counts.in - (from ? from->counts.in : 0));
     view->delayed = in_seconds(difference(to->delayed, from ? from->delayed : 0));
     view->count = to->stage_count;
     for (size_t s = 0; s < to->stage_count; s++) {
-        compare(from && s < from->stage_count ? &from->stages[s] : NULL, &to->stages[s], &view->parts[s]);
+        compare(from && s < from->stage_count ? &from->stages[s] : NULL, &to->stages[s], s ? resting : 0,
+                &view->parts[s]);
         view->cpu += view->parts[s].cpu;
     }
     view->delayed += lost_by_children(from, to, view);
@@ -402,7 +411,8 @@ void lt_verdict(const struct lt_snapshot *from, const struct lt_snapshot *to, un
     verdict->gain = 1;
     look(from, to, processors, &view);
     if (view.count < 2 || view.seconds <= 0 || view.items <= 0) {
-        snprintf(verdict->text, sizeof verdict->text, "no items passed, so nothing can be said");
+        snprintf(verdict->text, sizeof verdict->text, "%s",
+                 to->paused ? "the run is paused" : "no items passed, so nothing can be said");
         return;
     }
     if (limited_by_processors(&view, verdict) || limited_by_user(&view, verdict) || limited_by_stage(&view, verdict) ||

@@ -357,6 +357,29 @@ static void the_sink_not_the_source(void **state) {
     assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
 }
 
+/* Half of the time the run was paused: nobody had input then, and what limits is what limited in the other half. */
+static void a_pause(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){2, 0, 48, 0, 0}, 0.2);
+    column(&snapshot, "exec", 4, (int[]){0, 51, 0, 49, 0}, 0.2);
+    column(&snapshot, "out", 1, (int[]){2, 98, 0, 0, 0}, 0.2);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_NONE);
+    snapshot.resting = SECONDS * LEAT_SECOND / 2;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_int_equal(verdict.stage, 1);
+    assert_true(verdict.gain > 1.249 && verdict.gain < 1.251);
+    snapshot.paused = true;
+    snapshot.counts.in = 0;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_NONE);
+    assert_string_equal(verdict.text, "the run is paused");
+}
+
 static void nobody(void **state) {
     struct lt_snapshot snapshot;
     struct lt_verdict verdict;
@@ -418,6 +441,7 @@ int main(void) {
         cmocka_unit_test(processors_of_others_for_commands),
         cmocka_unit_test(many_workers),
         cmocka_unit_test(what_limits_next),
+        cmocka_unit_test(a_pause),
         cmocka_unit_test(the_sink_not_the_source),
     };
     return cmocka_run_group_tests_name("run-verdict", tests, NULL, NULL);

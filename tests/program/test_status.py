@@ -185,6 +185,27 @@ def test_control():
         assert done.counts["in"] == done.counts["delivered"] > 0
 
 
+def test_pause():
+    """a pause is no rate: nothing limits while it lasts, it is in nobody's time, and the run's verdict is what it was"""
+    with Watched("gen:?count=1000000000", ":", "exec", "-d", "-i", "text", "sleep", "0.02", ":", "null:", "-j", 2) as run:
+        later(run, lambda now: now["delivered"] > 20)
+        run.steer("pause")
+        still = later(run, lambda now: now["paused"] and now["unacked"] == 0)
+        still = later(run, lambda now: now["seconds"] > still["seconds"] + 3)
+        assert still["verdict"]["kind"] == "none" and still["bottleneck"] == "the run is paused", still
+        assert still["parts"][0]["throttled"] == 0, still
+        assert run.request("GET", "/stuck") == (200, "leat:   no items; the run is paused\n")
+        assert "leat_bottleneck" not in samples(run.request("GET", "/metrics")[1])
+        run.steer("resume")
+        later(run, lambda now: now["in"] > still["in"])
+        assert "the rate you set" not in run.end().err
+    with Watched(*ENDLESS) as run:
+        run.steer("pause")
+        later(run, lambda now: now["paused"] and now["unacked"] == 0)
+        run.steer("stop")
+        end(run.process).check(0)
+
+
 def test_workers_end():
     """workers that stand by when the input ends, or a stop comes, hold nothing up"""
     for words, code in ((("gen:?count=3000", ":", *MATCH, ":", "rate", "2k/s", ":", "null:"), 0), (ENDLESS, 143)):
