@@ -21,7 +21,7 @@ import jsonschema
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "servers"))
 from chromium import Chromium
-from program import end, leat, run_tests, start, until
+from program import end, leat, run_tests, start, start_flowing, until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 STATS = json.loads((ROOT / "docs/schema/stats.json").read_text())
@@ -102,6 +102,29 @@ def test_numbers():
         written = json.loads(report.read_text())
         jsonschema.validate(written, REPORT)
         assert written["exit"] == 1 and written["failed"] == 20
+
+
+def test_outcomes():
+    """however a run ends, its report is as the schema describes it, and says so"""
+    broken = b"not JSON\n" * 9
+    endings = (("finished", 0, ("gen:?count=9", ":", "null:")),
+               ("not started", 3, ("there-is-none", ":", "null:")),
+               ("broken", 1, ("gen:?count=9", ":", "/dev/full")),
+               ("late", 5, ("gen:?count=9", ":", "rate", "1/h", ":", "null:", "--deadline", "200ms")),
+               ("stopped", 143, (*ENDLESS, "--stop", "drop")),
+               ("halted", 4, ("-", ":", "match", "-f", ".a", "x=y", ":", "null:", "--halt", "soon,fail=3")))
+    with tempfile.TemporaryDirectory() as folder:
+        for outcome, code, words in endings:
+            report = pathlib.Path(folder, outcome)
+            if outcome == "stopped":
+                process = start_flowing(*words, "--report", report)
+                process.terminate()
+                end(process).check(code)
+            else:
+                leat(*words, "--report", report, data=broken).check(code)
+            written = json.loads(report.read_text())
+            jsonschema.validate(written, REPORT)
+            assert (written["outcome"], written["exit"]) == (outcome, code), written
 
 
 def samples(text):
@@ -298,6 +321,26 @@ def test_end():
     last = json.loads(events.rsplit("data: ", 1)[1])
     jsonschema.validate(last, STATS)
     assert last["ended"] and last["in"] == last["delivered"] == 5000
+    assert abs(last["in_rate"] / (last["in"] / last["seconds"]) - 1) < 0.01, last
+
+
+def test_verdicts():
+    """programs are told the verdict everywhere: as /metrics says it, how sure it is, and at the end that of the whole run"""
+    with tempfile.TemporaryDirectory() as folder:
+        report = pathlib.Path(folder, "report.json")
+        with Watched("gen:?count=2000", ":", "rate", "400/s", ":", "null:", "--report", report) as run:
+            now = later(run, lambda now: now["verdict"]["kind"] == "rate" and now["verdict"]["of_seconds"] >= 2)
+            assert 0 < now["verdict"]["agreeing"] <= now["verdict"]["of_seconds"], now
+            ((labels, value),) = samples(run.request("GET", "/metrics")[1])["leat_bottleneck"]
+            assert dict(labels)["kind"] == "rate" and value == 1, labels
+            with send(run.port, b"GET /events HTTP/1.0\r\n\r\n") as connection:
+                events = connection.makefile("rb").read().decode()
+            end(run.process).check(0)
+        last, written = json.loads(events.rsplit("data: ", 1)[1]), json.loads(report.read_text())
+        assert last["verdict"] == written["verdict"] and last["bottleneck"] == written["bottleneck"], (last, written)
+        for name in ("capacity", "gain", "agreeing", "of_seconds"):
+            assert written["verdict"][name] == written[name], written
+        assert (written["verdict"]["kind"], written["verdict"]["part"]) == ("rate", 1), written
 
 
 def test_top():
