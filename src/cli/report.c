@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* --report: the end of a run as one JSON object. */
 #include "cli/progress.h"
+#include "cli/stats.h"
 #include "cli/words.h"
 
 #include <inttypes.h>
@@ -68,8 +69,10 @@ void lt_progress_report(FILE *file, const struct lt_report *report, const struct
     }
     fputs("  ", file);
     write_string(file, "bottleneck", verdict->text);
-    fprintf(file, ",\n  \"capacity\": %.3f, \"gain\": %.3f, \"agreeing\": %u, \"of_seconds\": %u,\n  \"parts\": [",
+    fprintf(file, ",\n  \"capacity\": %.3f, \"gain\": %.3f, \"agreeing\": %u, \"of_seconds\": %u,\n  \"verdict\": ",
             verdict->capacity, verdict->gain, verdict->agreeing, verdict->seconds);
+    lt_stats_verdict(file, verdict);
+    fputs(",\n  \"parts\": [", file);
     for (size_t i = 0; i < last->stage_count; i++) {
         fputs(i ? ",\n" : "\n", file);
         write_stage(file, &last->stages[i], counters_of(last, i));

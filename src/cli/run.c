@@ -83,7 +83,8 @@ static void print_end(const struct run *run, const struct lt_verdict *verdict, i
                 run->report.last.skipped, front->run.resume);
     if (run->tune) {
         lt_tune_text(run->tune, &run->report.last, text, sizeof text);
-        fprintf(stderr, "leat: -j auto: %s\n", text);
+        if (*text)
+            fprintf(stderr, "leat: -j auto: %s\n", text);
     }
     if (verdict->kind != LT_LIMIT_NONE && verdict->seconds >= TELLING)
         fprintf(stderr, "leat: bottleneck: %s (so in %u of %u s)\n", verdict->text, verdict->agreeing,

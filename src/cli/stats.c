@@ -54,13 +54,12 @@ static void write_parts(FILE *file, const struct lt_snapshot *from, const struct
     fputc(']', file);
 }
 
-static void write_verdict(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
-    struct lt_verdict verdict;
-    lt_verdict(from, to, lt_processors(), &verdict);
-    fputs(",\"bottleneck\":", file);
-    lt_put_json_string(file, verdict.text);
-    fprintf(file, ",\"verdict\":{\"kind\":\"%s\",\"part\":%zu,\"capacity\":%.3f,\"gain\":%.3f,\"next\":%zu}",
-            lt_limit_name(verdict.kind), verdict.stage, verdict.capacity, verdict.gain, verdict.next);
+void lt_stats_verdict(FILE *file, const struct lt_verdict *verdict) {
+    fprintf(file,
+            "{\"kind\":\"%s\",\"part\":%zu,\"capacity\":%.3f,\"gain\":%.3f,\"next\":%zu,\"agreeing\":%u,"
+            "\"of_seconds\":%u}",
+            lt_limit_name(verdict->kind), verdict->stage, verdict->capacity, verdict->gain, verdict->next,
+            verdict->agreeing, verdict->seconds);
 }
 
 static void write_latency(FILE *file, const struct lt_latency *latency) {
@@ -82,7 +81,8 @@ void lt_stats_failures(FILE *file, const struct lt_failures *failures) {
     fputc(']', file);
 }
 
-void lt_stats_members(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
+void lt_stats_members(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                      const struct lt_verdict *verdict) {
     const struct lt_counts *before = &from->counts, *now = &to->counts;
     leat_time window = to->elapsed - from->elapsed;
     fprintf(file,
@@ -97,13 +97,17 @@ void lt_stats_members(FILE *file, const struct lt_snapshot *from, const struct l
     write_counters(file, "source", &to->source_counters);
     write_counters(file, "sink", &to->sink_counters);
     write_parts(file, from, to);
-    write_verdict(file, from, to);
+    fputs(",\"bottleneck\":", file);
+    lt_put_json_string(file, verdict->text);
+    fputs(",\"verdict\":", file);
+    lt_stats_verdict(file, verdict);
     write_latency(file, &to->latency);
     fprintf(file, ",\"paused\":%s,\"rate_limit\":%.3f", to->paused ? "true" : "false", to->rate);
 }
 
-void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to) {
+void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                   const struct lt_verdict *verdict) {
     fputc('{', file);
-    lt_stats_members(file, from, to);
+    lt_stats_members(file, from, to, verdict);
     fputs("}\n", file);
 }

@@ -7,11 +7,15 @@
 
 #include <stdio.h>
 
-/** Rates and shares are those since `from`. The line ends with a newline. */
-void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to);
+/** Rates and shares are those since `from`, and so is the verdict. The line ends with a newline. */
+void lt_stats_json(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                   const struct lt_verdict *verdict);
 
 /** The members alone, without braces, for who has more to say. */
-void lt_stats_members(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to);
+void lt_stats_members(FILE *file, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                      const struct lt_verdict *verdict);
+/** A verdict as an object. */
+void lt_stats_verdict(FILE *file, const struct lt_verdict *verdict);
 /** ,"failures":[…], the oldest first. */
 void lt_stats_failures(FILE *file, const struct lt_failures *failures);
 

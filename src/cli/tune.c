@@ -39,20 +39,32 @@ static unsigned next_number(const struct lt_stage_snapshot *from, const struct l
     return now->workers + (more < room ? more : room);
 }
 
+/* Times faster with so many workers: each that comes brings as much as one would, unless one meets another limit. */
+static double promise(const struct lt_verdict *verdict, unsigned before, unsigned workers) {
+    static const double ALL = 0.99;
+    double more = verdict->gain - 1;
+    return 1 + (more * before < ALL ? more : more * (workers - before));
+}
+
 static void change(struct lt_tune *tune, struct lt_pipeline *pipeline, const struct lt_snapshot *now, double rate) {
     struct lt_verdict verdict;
     lt_verdict(&tune->from, now, lt_processors(), &verdict);
     size_t c = verdict.stage;
     const struct lt_stage_snapshot *stage = &now->stages[c];
-    if (verdict.kind != LT_LIMIT_STAGE || !stage->automatic || verdict.gain < WORTH || tune->rest[c] > now->elapsed)
+    if (verdict.kind != LT_LIMIT_STAGE || !stage->automatic || tune->rest[c] > now->elapsed)
         return;
     unsigned workers = next_number(&tune->from.stages[c], stage);
-    if (workers == stage->workers || lt_pipeline_set_workers(pipeline, c, workers) < 0)
+    if (promise(&verdict, stage->workers, workers) < WORTH || lt_pipeline_set_workers(pipeline, c, workers) < 0)
         return;
     tune->column = c;
     tune->before = stage->workers;
     tune->rate = rate;
     tune->tries++;
+}
+
+/* A pause, or another rate: what was measured before tells nothing of a number that is on trial. */
+static bool was_steered(const struct lt_snapshot *from, const struct lt_snapshot *now) {
+    return now->paused || now->resting != from->resting || now->rate != from->rate;
 }
 
 void lt_tune_look(struct lt_tune *tune, struct lt_pipeline *pipeline, const struct lt_snapshot *now) {
@@ -61,9 +73,14 @@ void lt_tune_look(struct lt_tune *tune, struct lt_pipeline *pipeline, const stru
             start(tune, now);
         return;
     }
+    if (was_steered(&tune->from, now)) {
+        tune->column = 0;
+        start(tune, now);
+        return;
+    }
     leat_time window = now->elapsed - tune->from.elapsed;
     uint64_t items = settled(now) - settled(&tune->from);
-    if (window < LEAST || (items < ITEMS && window < MOST) || now->stopping || now->paused)
+    if (window < LEAST || (items < ITEMS && window < MOST) || now->stopping)
         return;
     double rate = (double)items * (double)LEAT_SECOND / (double)window;
     /* When a number was taken back the window tells of one that is no more. */

@@ -5,7 +5,8 @@
  * It begins with the processors. Whenever the verdict says that a group of such
  * workers limits and that more of them would help, there are more: by half when they
  * mostly wait for the outside, else by one. Then it is measured whether that was
- * true. If it was not, the old number is restored and kept for half a minute.
+ * true. If it was not, the old number is restored and kept for half a minute. After a
+ * pause, or when the user sets a rate, it begins to measure anew.
  *
  * Rejected: as many as there is work for (a server behind them has limits that only
  * show in the throughput); taking workers away that wait (they cost next to nothing).
@@ -15,7 +16,7 @@
 
 #include "pipeline/run.h"
 
-enum { LT_TUNE_ROOM = 256 }; /* workers of a group, at most */
+enum { LT_TUNE_ROOM = 256 }; /* workers of a group, at most; or what --control may set, if that is more */
 
 struct lt_tune {
     struct lt_snapshot from;           /* since the last decision */

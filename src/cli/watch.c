@@ -82,13 +82,13 @@ static void print_stats(struct lt_watch *watch) {
         say(text, (size_t)length);
 }
 
-static void print_json(struct lt_watch *watch) {
+static void print_json(struct lt_watch *watch, const struct lt_verdict *verdict) {
     char *text = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);
     if (!file)
         return;
-    lt_stats_json(file, &watch->before[0], &watch->now);
+    lt_stats_json(file, &watch->before[0], &watch->now, verdict);
     lt_watch_clear(watch);
     if (fclose(file) == 0)
         say(text, size);
@@ -102,6 +102,13 @@ static void agree(struct lt_watch *watch) {
     watch->agreement.said[verdict.stage][verdict.kind]++;
 }
 
+/* On the time since `from`, and in how many seconds of the run so far it was the same. */
+static void judge(const struct lt_watch *watch, const struct lt_snapshot *from, struct lt_verdict *verdict) {
+    lt_verdict(from, &watch->now, lt_processors(), verdict);
+    verdict->seconds = watch->agreement.seconds;
+    verdict->agreeing = watch->agreement.said[verdict->stage][verdict->kind];
+}
+
 /* Rates are taken over one to two seconds: long enough to be steady, short enough to be news. */
 static void look(struct lt_watch *watch) {
     lt_pipeline_snapshot(watch->pipeline, &watch->now);
@@ -111,13 +118,15 @@ static void look(struct lt_watch *watch) {
         show_line(watch);
     if (watch->now.elapsed - watch->before[1].elapsed < LEAT_SECOND)
         return;
+    struct lt_verdict verdict;
     agree(watch);
+    judge(watch, &watch->before[0], &verdict);
     if (watch->front->stats && !watch->front->quiet)
         print_stats(watch);
     if (watch->front->stats_json)
-        print_json(watch);
+        print_json(watch, &verdict);
     if (watch->status)
-        lt_status_show(watch->status, &watch->before[0], &watch->now);
+        lt_status_show(watch->status, &watch->before[0], &watch->now, &verdict);
     watch->before[0] = watch->before[1];
     watch->before[1] = watch->now;
 }
@@ -240,7 +249,7 @@ int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_
         failed = start_thread(watch);
     if (!failed && code == 0)
         return 0;
-    lt_status_end(watch->status, &watch->now, &watch->now);
+    lt_status_end(watch->status, &watch->now, &watch->now, &(struct lt_verdict){.gain = 1});
     if (watch->signals >= 0)
         close(watch->signals);
     if (watch->end >= 0)
@@ -249,6 +258,7 @@ int lt_watch_start(struct lt_watch *watch, const sigset_t *set, const struct lt_
 }
 
 void lt_watch_end(struct lt_watch *watch) {
+    static const struct lt_snapshot start;
     uint64_t one = 1;
     while (write(watch->end, &one, sizeof one) < 0 && errno == EINTR)
         continue;
@@ -256,9 +266,12 @@ void lt_watch_end(struct lt_watch *watch) {
     lt_watch_clear(watch);
     if (watch->front->stats_json || watch->status)
         lt_pipeline_snapshot(watch->pipeline, &watch->now);
+    struct lt_verdict verdict;
+    judge(watch, &watch->before[0], &verdict);
     if (watch->front->stats_json)
-        print_json(watch);
-    lt_status_end(watch->status, &watch->before[0], &watch->now);
+        print_json(watch, &verdict);
+    judge(watch, &start, &verdict);
+    lt_status_end(watch->status, &start, &watch->now, &verdict);
     close(watch->signals);
     close(watch->end);
 }

@@ -169,6 +169,47 @@ static uint64_t count_unconfirmed(struct lt_pipeline *pipeline, const struct lt_
     return items < open ? items : open;
 }
 
+static void rise(_Atomic leat_time *last, leat_time now) {
+    for (leat_time before = lt_load(last, relaxed); now > before;)
+        if (lt_cas(last, &before, now, acq_rel))
+            return;
+}
+
+void lt_look_at_children(struct lt_pipeline *pipeline) {
+    const struct lt_children_use *before = &pipeline->children_before;
+    struct lt_children_use now;
+    if (!pipeline->has_commands || lt_load(&pipeline->cpu_after, acquire))
+        return;
+    lt_children_use(&now);
+    rise(&pipeline->children.cpu, now.cpu - before->cpu);
+    rise(&pipeline->children.delayed, now.delayed - before->delayed);
+    rise(&pipeline->children.machine, now.machine - before->machine);
+}
+
+/** The processor time of children, shared out by the time in which columns with commands waited for them. */
+static void share_commands(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot) {
+    lt_look_at_children(pipeline);
+    leat_time cpu = lt_load(&pipeline->children.cpu, relaxed), left = cpu;
+    double waited = 0;
+    snapshot->commands_delayed = lt_load(&pipeline->children.delayed, relaxed);
+    snapshot->machine = lt_load(&pipeline->children.machine, relaxed);
+    for (size_t g = 0; g < pipeline->group_count; g++)
+        if (pipeline->groups[g].has_commands)
+            waited += (double)snapshot->stages[g + 1].time[LEAT_WAITS_OUTSIDE];
+    struct lt_stage_snapshot *last = NULL;
+    for (size_t g = 0; g < pipeline->group_count && waited > 0; g++) {
+        if (!pipeline->groups[g].has_commands)
+            continue;
+        last = &snapshot->stages[g + 1];
+        last->commands = (leat_time)((double)cpu * (double)last->time[LEAT_WAITS_OUTSIDE] / waited);
+        left -= last->commands;
+    }
+    if (last)
+        last->commands += left;
+    for (size_t s = 0; s < snapshot->stage_count; s++)
+        snapshot->stages[s].cpu += snapshot->stages[s].commands;
+}
+
 /** The processor time of the process, shared out by busy time: tasks move between threads, threads cannot be asked. */
 static void share_cpu(struct lt_pipeline *pipeline, struct lt_snapshot *snapshot) {
     leat_time cpu = lt_load(&pipeline->cpu_after, acquire);
@@ -226,14 +267,18 @@ void lt_pipeline_snapshot(struct lt_pipeline *pipeline, struct lt_snapshot *snap
     }
     add_line(sink, &pipeline->sink_line, ended);
     add_queue(sink, pipeline->to_sink);
-    struct lt_stage_snapshot acknowledge = {0};
+    struct lt_stage_snapshot acknowledge = {0}, pause = {0};
     add_line(&acknowledge, &pipeline->acknowledge_line, ended);
     snapshot->acknowledging = acknowledge.time[LEAT_BUSY];
+    add_line(&pause, &pipeline->pause_line, ended);
+    snapshot->resting = pause.time[LEAT_BUSY];
     snapshot->elapsed = (ended ? ended : lt_now()) - started;
     snapshot->emptied = lt_load(&pipeline->emptied, relaxed);
     snapshot->with_sink = lt_load(&pipeline->tally.with_sink, relaxed);
     snapshot->under_way = lt_load(&pipeline->tally.under_way, relaxed);
     share_cpu(pipeline, snapshot);
+    if (pipeline->has_commands)
+        share_commands(pipeline, snapshot);
     snapshot->delayed = lt_delayed(pipeline);
     snapshot->skipped = lt_load(&pipeline->resume.skipped, relaxed);
     lt_ask_ends(pipeline, snapshot);

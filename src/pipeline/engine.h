@@ -38,6 +38,7 @@
 #define LEAT_PIPELINE_ENGINE_H
 
 #include "base/atomic.h"
+#include "base/children.h"
 #include "base/histogram.h"
 #include "pipeline/run.h"
 
@@ -132,6 +133,7 @@ struct lt_group {
     size_t first, count;       /* stages of the plan */
     size_t index;              /* among the groups; its column is one more */
     bool automatic;            /* how many workers is found out */
+    bool has_commands;         /* its workers wait for children */
     unsigned workers;          /* there can be */
     _Atomic unsigned started;  /* of them: members[0 … started - 1] exist */
     _Atomic unsigned admitted; /* those with a lower index work, the others stand by (steer.c) */
@@ -212,7 +214,7 @@ struct lt_pipeline {
     _Atomic bool all_read;                  /* the source has come to its end */
     struct leat_error halt_error;
 
-    struct lt_line source_line, sink_line, acknowledge_line;
+    struct lt_line source_line, sink_line, acknowledge_line, pause_line;
     struct lt_tally tally;
     struct lt_histogram latency; /* of items, from their reading until they were settled */
     struct lt_failures failures; /* the latest; under the mutex */
@@ -222,6 +224,11 @@ struct lt_pipeline {
     _Atomic leat_time emptied;
     _Atomic leat_time cpu_after; /* 0 while it runs */
     _Atomic leat_time delayed;   /* as far as it was known last */
+    bool has_commands;           /* of any group */
+    struct lt_children_use children_before;
+    struct {
+        _Atomic leat_time cpu, delayed, machine;
+    } children; /* since then, as far as it was known last */
 
     /* steering; `limiter` and its rate are the source task's own, the next one and `rate` are under the mutex */
     _Atomic bool paused, limiter_changed;
@@ -264,6 +271,8 @@ void lt_line_view(struct lt_line *line, struct lt_line_view *view);
 void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column);
 void lt_slot_take(struct leat_batch *batch, enum lt_place place, size_t column, struct lt_line *line);
 leat_time lt_process_cpu(void);
+/** Have a look at what the children take, if there can be any. Any thread, until the run has ended. */
+void lt_look_at_children(struct lt_pipeline *pipeline);
 /** lt_snapshot.delayed; asked for the last time before the runtime ends. */
 leat_time lt_delayed(struct lt_pipeline *pipeline);
 bool lt_balanced(const struct lt_pipeline *pipeline);

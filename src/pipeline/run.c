@@ -63,12 +63,21 @@ static struct leat_chan *make_channel(const char *name, size_t element_size, siz
     return NULL;
 }
 
+static bool has_commands(const struct lt_plan *plan, size_t first, size_t count) {
+    for (size_t s = first; s < first + count; s++)
+        if (plan->stages[s].type->command)
+            return true;
+    return false;
+}
+
 static bool make_group(struct lt_pipeline *pipeline, struct lt_group *group) {
     const struct lt_plan *plan = pipeline->plan;
     group->pipeline = pipeline;
     group->workers = workers_of(pipeline, &plan->stages[group->first].segment);
     group->name = join_names(plan, group->first, group->count);
     group->automatic = is_automatic(plan, &plan->stages[group->first].segment);
+    group->has_commands = has_commands(plan, group->first, group->count);
+    pipeline->has_commands |= group->has_commands;
     lt_store(&group->admitted, group->workers, relaxed);
     if (group->workers < plan->options.workers_room)
         group->workers = (unsigned)plan->options.workers_room;
@@ -382,12 +391,15 @@ static enum lt_outcome outcome(struct lt_pipeline *pipeline, int code, struct le
 void lt_pipeline_run(struct lt_pipeline *pipeline, struct lt_report *report) {
     memset(report, 0, sizeof *report);
     pipeline->cpu_before = lt_process_cpu();
+    if (pipeline->has_commands)
+        lt_children_use(&pipeline->children_before);
     lt_store(&pipeline->started, lt_now(), release);
     int code = lt_watchdog_start(pipeline);
     if (code == 0) {
         code = leat_run_with(&(struct leat_options){.workers = 0}, run_inside, pipeline);
         lt_watchdog_end(pipeline);
     }
+    lt_look_at_children(pipeline);
     lt_store(&pipeline->cpu_after, lt_process_cpu(), release);
     lt_store(&pipeline->ended, lt_now(), release);
     report->outcome = outcome(pipeline, code, &report->error);

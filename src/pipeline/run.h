@@ -26,7 +26,9 @@ struct lt_stage_snapshot {
     bool automatic;                 /**< -j auto */
     uint64_t items;
     leat_time time[LEAT_STATES]; /**< summed over its workers, the current state included */
-    leat_time cpu; /**< its part of the process's processor time, by busy time; the sum over all is exact */
+    leat_time cpu; /**< its part of the processor time of the process, by busy time, and of its children's, by time of
+                        waiting for them; the sum over all is exact */
+    leat_time commands;            /**< of that, its children's */
     size_t queued, queue_capacity; /**< batches waiting before it */
 };
 
@@ -55,13 +57,18 @@ struct lt_failures {
 struct lt_snapshot {
     leat_time elapsed;
     leat_time delayed; /**< workers' threads, all together, were ready and other processes had the processors */
+    leat_time
+        commands_delayed; /**< children, all together, were ready and others (or others of them) had the processors */
+    leat_time machine;    /**< the processors were busy, for whomever; 0: unknown, or there are no children */
     struct lt_counts counts;
     uint64_t total;          /**< 0: unknown */
     uint64_t skipped;        /**< of those filtered: done before, by --resume */
     uint64_t unconfirmed;    /**< items that the sink has and did not confirm yet */
     leat_time acknowledging; /**< spent in telling the source what became of its items */
-    uint64_t under_way;      /**< microseconds from reading to the end, summed over the items that are over */
-    uint64_t with_sink;      /**< of that, until the sink's confirmation */
+    leat_time resting;  /**< in which the source read nothing because the run was paused: in nobody's times but that
+                           others waited for input */
+    uint64_t under_way; /**< microseconds from reading to the end, summed over the items that are over */
+    uint64_t with_sink; /**< of that, until the sink's confirmation */
     const char *source_server, *sink_server; /**< as in their types */
     size_t stage_count;                      /**< source first, sink last */
     struct lt_stage_snapshot stages[LT_MAX_STAGES + 2];
@@ -134,7 +141,7 @@ struct lt_verdict {
     size_t stage;    /**< index into snapshot.stages */
     double capacity; /**< items a second of the bottleneck; 0: unknown */
     double gain;     /**< predicted throughput with one more worker, divided by today's; 1: none */
-    size_t next;     /**< the stage that would limit then */
+    size_t next;     /**< the stage that would limit then; the same one: it still, or the processors */
     unsigned seconds,
         agreeing;   /**< of the run that were looked at alone, and those with the same verdict; whoever looks sets it */
     char text[256]; /**< one sentence */

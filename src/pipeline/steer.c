@@ -11,6 +11,8 @@
  * batches: it keeps the states of its stages (a connection, a child) for when it is
  * called again. Time in which it stands by is nobody's: its line stands still. There
  * are never more workers than the room that was made at the start (`workers`).
+ * So does the source's line during a pause, whose time is counted by itself: those who
+ * wait for input meanwhile do not wait for the source.
  */
 #include "base/clock.h"
 #include "pipeline/engine.h"
@@ -67,11 +69,14 @@ static void renew_limiter(struct lt_pipeline *pipeline) {
 }
 
 void lt_steer_before(struct lt_pipeline *pipeline) {
-    while (lt_load(&pipeline->paused, acquire)) {
-        lt_line_switch(&pipeline->source_line, LEAT_THROTTLED);
-        if (leat_recv(pipeline->resumed, NULL) < 0)
-            return;
-    }
+    if (!lt_load(&pipeline->paused, acquire))
+        return;
+    lt_line_halt(&pipeline->source_line);
+    lt_line_start(&pipeline->pause_line, LEAT_BUSY, lt_now());
+    while (lt_load(&pipeline->paused, acquire) && leat_recv(pipeline->resumed, NULL) == 0)
+        continue;
+    lt_line_halt(&pipeline->pause_line);
+    lt_line_start(&pipeline->source_line, LEAT_WAITS_OUTPUT, lt_now());
 }
 
 uint64_t lt_steer_items(struct lt_pipeline *pipeline, uint64_t most) {

@@ -6,7 +6,8 @@
  * the processors used up; does a limit of the user's hold the run back; is one
  * group of workers always at work while all before it wait for it; does a server
  * behind the ends; does the source, does the sink. Otherwise nobody does, and
- * saying so is the honest answer. All numbers are shares of the workers' time between the two snapshots.
+ * saying so is the honest answer. All numbers are shares of the workers' time between the two snapshots,
+ * without that in which the run was paused.
  *
  * Rejected: "the stage that is busiest" (a stage that shares full processors is
  * busy without being to blame) and fill levels of queues alone (they flip when
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #define CPU_FULL 0.95     /* of the processors, from here on more workers do not help */
+#define WORTH 0.02        /* of what a worker more would bring if nothing else limited: worth a word */
 #define OTHERS 0.1        /* of the processors: worth a word */
 #define MOSTLY 0.5        /* a share that says "this is what it does" */
 #define HIGH 0.3          /* a share that is more than noise */
@@ -32,6 +34,7 @@ struct part {
     unsigned workers;
     double share[LEAT_STATES]; /* of its workers' time; they sum up to 1 */
     double cpu;                /* seconds */
+    double commands;           /* of them, those of its children */
     double working;            /* seconds busy or waiting for the outside */
     double throttled;          /* seconds */
 };
@@ -60,17 +63,43 @@ static leat_time difference(leat_time to, leat_time from) {
     return to > from ? to - from : 0;
 }
 
-static void compare(const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to, struct part *part) {
+/** `resting`: seconds in which there was no input, and nobody is to blame. */
+static void compare(const struct lt_stage_snapshot *from, const struct lt_stage_snapshot *to, double resting,
+                    struct part *part) {
     double total = 0;
     part->name = to->name;
     part->workers = to->workers ? to->workers : 1;
     for (int s = 0; s < LEAT_STATES; s++)
-        total += part->share[s] = in_seconds(difference(to->time[s], from ? from->time[s] : 0));
+        part->share[s] = in_seconds(difference(to->time[s], from ? from->time[s] : 0));
+    double waited = part->share[LEAT_WAITS_INPUT], rested = resting * part->workers;
+    part->share[LEAT_WAITS_INPUT] = waited > rested ? waited - rested : 0;
+    for (int s = 0; s < LEAT_STATES; s++)
+        total += part->share[s];
     part->working = part->share[LEAT_BUSY] + part->share[LEAT_WAITS_OUTSIDE];
     part->throttled = part->share[LEAT_THROTTLED];
     for (int s = 0; total > 0 && s < LEAT_STATES; s++)
         part->share[s] /= total;
     part->cpu = in_seconds(difference(to->cpu, from ? from->cpu : 0));
+    part->commands = in_seconds(difference(to->commands, from ? from->commands : 0));
+}
+
+/**
+ * What children would have used of the processors that others had: as much more as they would have been quicker. That
+ * is less than they waited, since they wait for other things as well, and no more than others had, since they also wait
+ * for each other.
+ */
+static double lost_by_children(const struct lt_snapshot *from, const struct lt_snapshot *to, const struct view *view) {
+    double delayed = in_seconds(difference(to->commands_delayed, from ? from->commands_delayed : 0));
+    double others = in_seconds(difference(to->machine, from ? from->machine : 0)) - view->cpu;
+    double cpu = 0, time = 0;
+    for (size_t s = 0; s < view->count; s++) {
+        cpu += view->parts[s].commands;
+        time += view->parts[s].commands > 0 ? view->parts[s].working : 0;
+    }
+    if (delayed <= 0 || others <= 0)
+        return 0;
+    double lost = time > delayed ? cpu * delayed / (time - delayed) : others;
+    return lost < others ? lost : others;
 }
 
 static void look_at_ways(const struct lt_snapshot *from, const struct lt_snapshot *to, struct view *view) {
@@ -101,14 +130,17 @@ static void look_for_hindrances(const struct lt_counters *from, const struct lt_
 static void look(const struct lt_snapshot *from, const struct lt_snapshot *to, unsigned processors, struct view *view) {
     memset(view, 0, sizeof *view);
     view->processors = processors ? processors : 1;
-    view->seconds = in_seconds(difference(to->elapsed, from ? from->elapsed : 0));
+    double resting = in_seconds(difference(to->resting, from ? from->resting : 0));
+    view->seconds = in_seconds(difference(to->elapsed, from ? from->elapsed : 0)) - resting;
     view->items = (double)(to->counts.in - (from ? from->counts.in : 0));
     view->delayed = in_seconds(difference(to->delayed, from ? from->delayed : 0));
     view->count = to->stage_count;
     for (size_t s = 0; s < to->stage_count; s++) {
-        compare(from && s < from->stage_count ? &from->stages[s] : NULL, &to->stages[s], &view->parts[s]);
+        compare(from && s < from->stage_count ? &from->stages[s] : NULL, &to->stages[s], s ? resting : 0,
+                &view->parts[s]);
         view->cpu += view->parts[s].cpu;
     }
+    view->delayed += lost_by_children(from, to, view);
     view->source_server = to->source_server;
     view->sink_server = to->sink_server;
     look_at_ways(from, to, view);
@@ -147,7 +179,8 @@ static double cpu_capacity(const struct view *view) {
     return view->cpu > 0 ? view->items * view->processors / view->cpu : 0;
 }
 
-/** With one more worker in part `s`: what would limit then, and how much faster the run would be. */
+/** With one more worker in part `s`: what would limit then (`s` itself: it still, or the processors), and how much
+ * faster the run would be. */
 static void one_more(const struct view *view, size_t s, struct lt_verdict *verdict) {
     double now = capacity(view, s, view->parts[s].workers);
     double then = capacity(view, s, view->parts[s].workers + 1);
@@ -160,28 +193,32 @@ static void one_more(const struct view *view, size_t s, struct lt_verdict *verdi
         verdict->next = other;
     }
     double cpu = cpu_capacity(view);
-    if (cpu > 0 && cpu < then)
+    if (cpu > 0 && cpu < then) {
         then = cpu;
+        verdict->next = s;
+    }
     verdict->gain = now > 0 && then > now ? then / now : 1;
 }
 
 /* --------------------------------------------------------------- questions */
 
 static void tell_processors(const struct view *view, double used, double others, size_t most, char *text, size_t room) {
-    double share = 100 * view->parts[most].cpu / view->cpu;
+    const struct part *part = &view->parts[most];
+    const char *commands = part->commands > MOSTLY * part->cpu ? "the commands of " : "";
+    double share = 100 * part->cpu / view->cpu;
     used = used < view->processors ? used : view->processors;
     if (others > OTHERS * view->processors)
-        snprintf(
-            text, room,
-            "the processors: %.1f of %.0f busy here, mostly in %s (%.0f %%), and others have %.1f that would be used; "
-            "more workers do not help",
-            used, view->processors, view->parts[most].name, share, others);
+        snprintf(text, room,
+                 "the processors: %.1f of %.0f busy here, mostly in %s%s (%.0f %%), and others have %.1f that would be "
+                 "used; "
+                 "more workers do not help",
+                 used, view->processors, commands, part->name, share, others);
     else
         snprintf(
             text, room,
-            "the processors: %.1f of %.0f busy, mostly in %s (%.0f %%); a faster machine or a second one helps, more "
+            "the processors: %.1f of %.0f busy, mostly in %s%s (%.0f %%); a faster machine or a second one helps, more "
             "workers do not",
-            used, view->processors, view->parts[most].name, share);
+            used, view->processors, commands, part->name, share);
 }
 
 static bool limited_by_processors(const struct view *view, struct lt_verdict *verdict) {
@@ -245,18 +282,17 @@ static bool limited_by_stage(const struct view *view, struct lt_verdict *verdict
     verdict->stage = slowest;
     verdict->capacity = least;
     one_more(view, slowest, verdict);
-    int length = snprintf(verdict->text, sizeof verdict->text, "%s: %u worker%s, %.0f %% of the time %s, %.3g items/s",
-                          part->name, part->workers, part->workers == 1 ? "" : "s",
-                          100 * (part->share[LEAT_BUSY] + part->share[LEAT_WAITS_OUTSIDE]),
-                          waits ? "waiting for the outside" : "at work", least);
-    if (length < 0 || (size_t)length >= sizeof verdict->text)
-        return true;
-    if (verdict->gain < 1.02)
-        snprintf(verdict->text + length, sizeof verdict->text - (size_t)length,
-                 "; one more would not help, the processors or %s limit next", view->parts[verdict->next].name);
+    struct text text = {verdict->text, sizeof verdict->text};
+    add_text(&text, "%s: %u worker%s, %.0f %% of the time %s, %.3g items/s; one more would ", part->name, part->workers,
+             part->workers == 1 ? "" : "s", 100 * (part->share[LEAT_BUSY] + part->share[LEAT_WAITS_OUTSIDE]),
+             waits ? "waiting for the outside" : "at work", least);
+    double percent = 100 * (verdict->gain - 1);
+    if (percent * part->workers < 100 * WORTH)
+        add_text(&text, "not help, %s limit%s next",
+                 verdict->next == slowest ? "the processors" : view->parts[verdict->next].name,
+                 verdict->next == slowest ? "" : "s");
     else
-        snprintf(verdict->text + length, sizeof verdict->text - (size_t)length, "; one more would bring about %.0f %%",
-                 100 * (verdict->gain - 1));
+        add_text(&text, "bring about %.*f %%", percent < 1, percent);
     return true;
 }
 
@@ -295,12 +331,18 @@ static bool limited_by_server(const struct view *view, struct lt_verdict *verdic
     return true;
 }
 
+/** Could the sink take more? It also waits for confirmations while it takes more. */
+static bool has_room(const struct view *view) {
+    return view->parts[view->count - 1].share[LEAT_BUSY] < SATURATED;
+}
+
 static bool limited_by_input(const struct view *view, struct lt_verdict *verdict) {
     const struct part *source = &view->parts[0];
     bool slow_acknowledgement = view->acknowledging > ACKNOWLEDGING;
     double working = source->share[LEAT_BUSY] + source->share[LEAT_WAITS_OUTSIDE];
     bool empty = source->share[LEAT_WAITS_INPUT] > MOSTLY;
-    bool slow_reading = working > MOSTLY && everybody(view, LEAT_WAITS_INPUT, 1, view->count - 1);
+    bool slow_reading = working > MOSTLY && source->share[LEAT_WAITS_OUTPUT] <= HIGH && has_room(view) &&
+                        everybody(view, LEAT_WAITS_INPUT, 1, view->count - 1);
     if (!slow_acknowledgement && !slow_reading && !empty)
         return false;
     verdict->kind = LT_LIMIT_INPUT;
@@ -319,11 +361,17 @@ static bool limited_by_input(const struct view *view, struct lt_verdict *verdict
     return true;
 }
 
-/** All that is on its way may be with the sink: then those in between have no input either. */
+/**
+ * All that is on its way may be with the sink: then those in between have no input either. A sink that does not work
+ * but waits may do so for what it took while it takes more; so then nobody else may be at work.
+ */
 static bool all_is_with_the_sink(const struct view *view, double working) {
-    if (working < SATURATED || view->parts[0].share[LEAT_WAITS_OUTPUT] < SATURATED)
+    size_t last = view->count - 1;
+    if (working < SATURATED || view->parts[0].share[LEAT_WAITS_OUTPUT] <= HIGH)
         return false;
-    for (size_t s = 1; s + 1 < view->count; s++)
+    if (view->parts[last].share[LEAT_BUSY] >= SATURATED)
+        return true;
+    for (size_t s = 1; s < last; s++)
         if (view->parts[s].share[LEAT_WAITS_INPUT] + view->parts[s].share[LEAT_WAITS_OUTPUT] < SATURATED)
             return false;
     return true;
@@ -363,7 +411,8 @@ void lt_verdict(const struct lt_snapshot *from, const struct lt_snapshot *to, un
     verdict->gain = 1;
     look(from, to, processors, &view);
     if (view.count < 2 || view.seconds <= 0 || view.items <= 0) {
-        snprintf(verdict->text, sizeof verdict->text, "no items passed, so nothing can be said");
+        snprintf(verdict->text, sizeof verdict->text, "%s",
+                 to->paused ? "the run is paused" : "no items passed, so nothing can be said");
         return;
     }
     if (limited_by_processors(&view, verdict) || limited_by_user(&view, verdict) || limited_by_stage(&view, verdict) ||

@@ -130,7 +130,10 @@ size_t lt_pipeline_held(struct lt_pipeline *pipeline, char *room, size_t capacit
     tell(pipeline, &text, LT_SINKING, pipeline->group_count + 1, "not confirmed by sink ", pipeline->plan->to.spelling);
     tell(pipeline, &text, LT_CONFIRMED, 0, "confirmed, to be acknowledged to ", pipeline->plan->from.spelling);
     if (!text.size)
-        append(&text, "leat:   no items; an end is being opened, flushed or closed\n");
+        append(&text, "leat:   no items; %s\n",
+               lt_load(&pipeline->paused, acquire) && lt_level(pipeline) == LT_RUNNING
+                   ? "the run is paused"
+                   : "an end is being opened, flushed or closed");
     return text.size;
 }
 

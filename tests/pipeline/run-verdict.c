@@ -72,6 +72,54 @@ static void processors_of_others(void **state) {
     assert_int_not_equal(verdict.kind, LT_LIMIT_CPU);
 }
 
+/* Children compute while their workers wait for them: that is not waiting for the outside, of which there is more. */
+static void processors_of_commands(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 0.2);
+    column(&snapshot, "exec", 2, (int[]){1, 0, 0, 99, 0}, 19.6);
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 0.2);
+    snapshot.stages[1].commands = 19 * LEAT_SECOND;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_CPU);
+    assert_true(verdict.gain == 1);
+    assert_string_equal(verdict.text, "the processors: 2.0 of 2 busy, mostly in the commands of exec (98 %); a faster "
+                                      "machine or a second one helps, more workers do not");
+}
+
+/* Children that compute and have no more than a part of the processors; and ones that sleep, which lose little. */
+static void processors_of_others_for_commands(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 0);
+    column(&snapshot, "exec", 2, (int[]){0, 0, 0, 100, 0}, 5);
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 0);
+    snapshot.stages[1].commands = 5 * LEAT_SECOND;
+    snapshot.commands_delayed = 15 * LEAT_SECOND;
+    snapshot.machine = 20 * LEAT_SECOND;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_CPU);
+    assert_string_equal(verdict.text,
+                        "the processors: 0.5 of 2 busy here, mostly in the commands of exec (100 %), and others have "
+                        "1.5 that would be used; more workers do not help");
+    snapshot.machine = 6 * LEAT_SECOND; /* nobody else had them: they waited for each other */
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    snapshot.machine = 0; /* unknown */
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    snapshot.machine = 20 * LEAT_SECOND;
+    snapshot.stages[1].workers = 20;
+    snapshot.stages[1].time[LEAT_WAITS_OUTSIDE] *= 10;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_true(verdict.gain > 1.049 && verdict.gain < 1.051);
+}
+
 static void a_rate(void **state) {
     struct lt_snapshot snapshot;
     struct lt_verdict verdict;
@@ -111,6 +159,51 @@ static void a_stage(void **state) {
     assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
     assert_int_equal(verdict.next, 2);
     assert_true(verdict.gain < 1.03);
+}
+
+/* Sixty workers: one more brings a sixtieth, which is all it can bring. */
+static void many_workers(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&snapshot, "exec", 60, (int[]){0, 1, 0, 99, 0}, 4);
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_string_equal(verdict.text,
+                        "exec: 60 workers, 99 % of the time waiting for the outside, 1.01e+03 items/s; one "
+                        "more would bring about 2 %");
+    snapshot.stages[1].workers = 240;
+    snapshot.stages[1].time[LEAT_WAITS_OUTSIDE] *= 4;
+    judge(&snapshot, &verdict);
+    assert_non_null(strstr(verdict.text, "; one more would bring about 0.4 %"));
+}
+
+/* Who limits next when one more worker would not help: another part, or the processors. */
+static void what_limits_next(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 1);
+    column(&snapshot, "match", 4, (int[]){99, 1, 0, 0, 0}, 16);
+    column(&snapshot, "out", 1, (int[]){100, 0, 0, 0, 0}, 1);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_int_equal(verdict.next, 2);
+    assert_non_null(strstr(verdict.text, "; one more would not help, out limits next"));
+    snapshot.stage_count = 2;
+    snapshot.stages[1].cpu = 1899 * LEAT_SECOND / 100;
+    snapshot.stages[0].cpu = 0;
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 0);
+    snapshot.stages[1].time[LEAT_BUSY] = 189 * LEAT_SECOND / 10;
+    snapshot.stages[1].workers = 2;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_int_equal(verdict.next, 1);
+    assert_non_null(strstr(verdict.text, "; one more would not help, the processors limit next"));
 }
 
 /* Of two stages at work all the time the slower one is to blame. */
@@ -181,7 +274,7 @@ static void a_server(void **state) {
     snapshot.under_way = 100000000; /* 10 ms of each item */
     snapshot.with_sink = 80000000;
     judge(&snapshot, &verdict);
-    assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
+    assert_int_not_equal(verdict.kind, LT_LIMIT_SERVER);
     snapshot.source_server = snapshot.sink_server = "the broker";
     judge(&snapshot, &verdict);
     assert_int_equal(verdict.kind, LT_LIMIT_SERVER);
@@ -236,6 +329,57 @@ static void the_sink_has_it_all(void **state) {
     assert_true(verdict.gain == 1);
 }
 
+/* A sink at work all the time: the source waits for it now and then, so it is not the source. */
+static void the_sink_not_the_source(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "gen", 1, (int[]){55, 0, 45, 0, 0}, 5);
+    column(&snapshot, "match", 2, (int[]){12, 60, 28, 0, 0}, 2);
+    column(&snapshot, "queue:out", 1, (int[]){98, 2, 0, 0, 0}, 9);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_OUTPUT);
+    snapshot.stage_count = 1;
+    column(&snapshot, "queue:out", 1, (int[]){98, 2, 0, 0, 0}, 9);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_OUTPUT);
+    assert_int_equal(verdict.stage, 1);
+    snapshot.stage_count = 0;
+    column(&snapshot, "gen", 1, (int[]){98, 0, 2, 0, 0}, 5);
+    column(&snapshot, "queue:out", 1, (int[]){60, 40, 0, 0, 0}, 5);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
+    /* One that waits for confirmations takes more meanwhile. */
+    snapshot.stage_count = 1;
+    column(&snapshot, "amqp:out", 1, (int[]){20, 0, 0, 80, 0}, 2);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_INPUT);
+}
+
+/* Half of the time the run was paused: nobody had input then, and what limits is what limited in the other half. */
+static void a_pause(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){2, 0, 48, 0, 0}, 0.2);
+    column(&snapshot, "exec", 4, (int[]){0, 51, 0, 49, 0}, 0.2);
+    column(&snapshot, "out", 1, (int[]){2, 98, 0, 0, 0}, 0.2);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_NONE);
+    snapshot.resting = SECONDS * LEAT_SECOND / 2;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_STAGE);
+    assert_int_equal(verdict.stage, 1);
+    assert_true(verdict.gain > 1.249 && verdict.gain < 1.251);
+    snapshot.paused = true;
+    snapshot.counts.in = 0;
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_NONE);
+    assert_string_equal(verdict.text, "the run is paused");
+}
+
 static void nobody(void **state) {
     struct lt_snapshot snapshot;
     struct lt_verdict verdict;
@@ -281,10 +425,24 @@ static void a_window(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processors), cmocka_unit_test(processors_of_others), cmocka_unit_test(a_rate),
-        cmocka_unit_test(a_stage),    cmocka_unit_test(the_slower_of_two),    cmocka_unit_test(the_source),
-        cmocka_unit_test(the_sink),   cmocka_unit_test(the_sink_has_it_all),  cmocka_unit_test(nobody),
-        cmocka_unit_test(a_server),   cmocka_unit_test(an_empty_source),      cmocka_unit_test(a_window),
+        cmocka_unit_test(processors),
+        cmocka_unit_test(processors_of_others),
+        cmocka_unit_test(a_rate),
+        cmocka_unit_test(a_stage),
+        cmocka_unit_test(the_slower_of_two),
+        cmocka_unit_test(the_source),
+        cmocka_unit_test(the_sink),
+        cmocka_unit_test(the_sink_has_it_all),
+        cmocka_unit_test(nobody),
+        cmocka_unit_test(a_server),
+        cmocka_unit_test(an_empty_source),
+        cmocka_unit_test(a_window),
+        cmocka_unit_test(processors_of_commands),
+        cmocka_unit_test(processors_of_others_for_commands),
+        cmocka_unit_test(many_workers),
+        cmocka_unit_test(what_limits_next),
+        cmocka_unit_test(a_pause),
+        cmocka_unit_test(the_sink_not_the_source),
     };
     return cmocka_run_group_tests_name("run-verdict", tests, NULL, NULL);
 }

@@ -215,7 +215,7 @@ def test_workers():
     """-j takes a number, per cent of the processors, or auto"""
     def workers(word):
         run = leat("gen:?count=10", ":", "where", ".id", ":", "null:", "-j", word, "--report", "r").check(0)
-        assert run.counts["in"] == 10
+        assert run.counts["in"] == 10 and "-j auto: \n" not in run.err, run
         with open("r", encoding="utf-8") as report:
             return json.load(report)["parts"][1]["workers"]
     processors = workers("auto")

@@ -25,7 +25,7 @@ import jsonschema
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "servers"))
 from chromium import Chromium
-from program import end, leat, run_tests, start, until
+from program import end, leat, run_tests, start, start_flowing, until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 STATS = json.loads((ROOT / "docs/schema/stats.json").read_text())
@@ -119,6 +119,29 @@ def check_kind(kinds, name, labels, line):
     assert not {"quantile", "le"} & set(labels) and not re.search("_(sum|count|bucket)$", name), line
 
 
+def test_outcomes():
+    """however a run ends, its report is as the schema describes it, and says so"""
+    broken = b"not JSON\n" * 9
+    endings = (("finished", 0, ("gen:?count=9", ":", "null:")),
+               ("not started", 3, ("there-is-none", ":", "null:")),
+               ("broken", 1, ("gen:?count=9", ":", "/dev/full")),
+               ("late", 5, ("gen:?count=9", ":", "rate", "1/h", ":", "null:", "--deadline", "200ms")),
+               ("stopped", 143, (*ENDLESS, "--stop", "drop")),
+               ("halted", 4, ("-", ":", "match", "-f", ".a", "x=y", ":", "null:", "--halt", "soon,fail=3")))
+    with tempfile.TemporaryDirectory() as folder:
+        for outcome, code, words in endings:
+            report = pathlib.Path(folder, outcome)
+            if outcome == "stopped":
+                process = start_flowing(*words, "--report", report)
+                process.terminate()
+                end(process).check(code)
+            else:
+                leat(*words, "--report", report, data=broken).check(code)
+            written = json.loads(report.read_text())
+            jsonschema.validate(written, REPORT)
+            assert (written["outcome"], written["exit"]) == (outcome, code), written
+
+
 def samples(text):
     """Prometheus' text format, strictly: {name: [(labels, value)]}, every one of them announced, none twice."""
     name, kinds, found = r"[a-zA-Z_:][a-zA-Z0-9_:]*", {}, {}
@@ -203,6 +226,27 @@ def test_control():
         assert run.steer("stop") == (200, "done\n")
         done = end(run.process).check(0)
         assert done.counts["in"] == done.counts["delivered"] > 0
+
+
+def test_pause():
+    """a pause is no rate: nothing limits while it lasts, it is in nobody's time, and the run's verdict is what it was"""
+    with Watched("gen:?count=1000000000", ":", "exec", "-d", "-i", "text", "sleep", "0.02", ":", "null:", "-j", 2) as run:
+        later(run, lambda now: now["delivered"] > 20)
+        run.steer("pause")
+        still = later(run, lambda now: now["paused"] and now["unacked"] == 0)
+        still = later(run, lambda now: now["seconds"] > still["seconds"] + 3)
+        assert still["verdict"]["kind"] == "none" and still["bottleneck"] == "the run is paused", still
+        assert still["parts"][0]["throttled"] == 0, still
+        assert run.request("GET", "/stuck") == (200, "leat:   no items; the run is paused\n")
+        assert "leat_bottleneck" not in samples(run.request("GET", "/metrics")[1])
+        run.steer("resume")
+        later(run, lambda now: now["in"] > still["in"])
+        assert "the rate you set" not in run.end().err
+    with Watched(*ENDLESS) as run:
+        run.steer("pause")
+        later(run, lambda now: now["paused"] and now["unacked"] == 0)
+        run.steer("stop")
+        end(run.process).check(0)
 
 
 def test_workers_end():
@@ -301,6 +345,26 @@ def test_end():
     last = json.loads(events.rsplit("data: ", 1)[1])
     jsonschema.validate(last, STATS)
     assert last["ended"] and last["in"] == last["delivered"] == 5000
+    assert abs(last["in_rate"] / (last["in"] / last["seconds"]) - 1) < 0.01, last
+
+
+def test_verdicts():
+    """programs are told the verdict everywhere: as /metrics says it, how sure it is, and at the end that of the whole run"""
+    with tempfile.TemporaryDirectory() as folder:
+        report = pathlib.Path(folder, "report.json")
+        with Watched("gen:?count=2000", ":", "rate", "400/s", ":", "null:", "--report", report) as run:
+            now = later(run, lambda now: now["verdict"]["kind"] == "rate" and now["verdict"]["of_seconds"] >= 2)
+            assert 0 < now["verdict"]["agreeing"] <= now["verdict"]["of_seconds"], now
+            ((labels, value),) = samples(run.request("GET", "/metrics")[1])["leat_bottleneck"]
+            assert dict(labels)["kind"] == "rate" and value == 1, labels
+            with send(run.port, b"GET /events HTTP/1.0\r\n\r\n") as connection:
+                events = connection.makefile("rb").read().decode()
+            end(run.process).check(0)
+        last, written = json.loads(events.rsplit("data: ", 1)[1]), json.loads(report.read_text())
+        assert last["verdict"] == written["verdict"] and last["bottleneck"] == written["bottleneck"], (last, written)
+        for name in ("capacity", "gain", "agreeing", "of_seconds"):
+            assert written["verdict"][name] == written[name], written
+        assert (written["verdict"]["kind"], written["verdict"]["part"]) == ("rate", 1), written
 
 
 def seen_at(port, columns, rows):

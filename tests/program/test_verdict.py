@@ -6,6 +6,7 @@ Rates are compared, not asserted: what sleeps decides them, and where processors
 RabbitMQ as what limits is in test_amqp.py.
 """
 import json
+import os
 import sys
 
 from prediction import compare
@@ -30,6 +31,24 @@ def test_coproc():
     """children that take their time for each line: with two workers a third brings half"""
     child = "while read -r line; do sleep 0.05; echo done; done"
     compare(("gen:?count=100", ":", "coproc", "sh", "-c", child, ":", "null:"), 2, "coproc: 2 workers", None, 1.5)
+
+
+def on_one_processor():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def test_commands():
+    """commands that compute: the processors that they fill are named, while they live and afterwards; one more brings nothing"""
+    work = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
+    for words in (("exec", "-d", "-i", "text", "-s", work), ("coproc", "sh", "-c", f"while read -r line; do {work}; echo; done")):
+        run = leat("gen:?count=30", ":", *words, ":", "null:", "-j", "2", "--stats-json", "--report", "r.json",
+                   preexec_fn=on_one_processor).check(0)
+        with open("r.json", encoding="utf-8") as file:
+            report = json.load(file)
+        assert report["bottleneck"].startswith("the processors: "), report
+        assert f"mostly in the commands of {words[0]} (" in report["bottleneck"] and report["gain"] == 1, report
+        kinds = [json.loads(line)["verdict"]["kind"] for line in run.err.splitlines() if line.startswith("{")]
+        assert "processors" in kinds[:-1], (kinds, run)
 
 
 def test_rate():

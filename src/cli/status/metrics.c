@@ -65,7 +65,7 @@ static void put_stages(FILE *file, const struct lt_snapshot *snapshot) {
             put_stage(file, "leat_stage_time_seconds_total", &snapshot->stages[s], s);
             fprintf(file, ",state=\"%s\"} %.6f\n", lt_state_words[state], seconds(snapshot->stages[s].time[state]));
         }
-    head(file, "leat_stage_cpu_seconds_total", "counter", "Processor time, shared out by busy time.");
+    head(file, "leat_stage_cpu_seconds_total", "counter", "Processor time, that of commands included.");
     for (size_t s = 0; s < snapshot->stage_count; s++) {
         put_stage(file, "leat_stage_cpu_seconds_total", &snapshot->stages[s], s);
         fprintf(file, "} %.6f\n", seconds(snapshot->stages[s].cpu));

@@ -37,6 +37,7 @@ struct lt_status {
     pthread_mutex_t mutex; /* of what follows */
     pthread_cond_t gone;   /* a stream has ended */
     struct lt_shown json;
+    struct lt_verdict verdict; /* the same as in it */
     uint64_t version;
     bool ended;
     struct lt_stream *streams;

@@ -72,14 +72,14 @@ static enum MHD_Result answer_events(struct lt_status *status, struct MHD_Connec
 }
 
 static enum MHD_Result answer_metrics(struct lt_status *status, struct MHD_Connection *connection) {
-    static const struct lt_snapshot start;
     struct lt_snapshot *now = malloc(sizeof *now);
     struct lt_shown shown = {0};
     FILE *file = now ? open_memstream(&shown.text, &shown.size) : NULL;
     if (file) {
-        struct lt_verdict verdict;
+        pthread_mutex_lock(&status->mutex);
+        struct lt_verdict verdict = status->verdict;
+        pthread_mutex_unlock(&status->mutex);
         lt_pipeline_snapshot(status->pipeline, now);
-        lt_verdict(&start, now, lt_processors(), &verdict);
         lt_status_metrics(file, now, &verdict);
         fclose(file);
     }
@@ -283,7 +283,9 @@ int lt_status_start(struct lt_status **started, const struct lt_status_settings 
     status->pipeline = pipeline;
     int code = make_token(status, settings, error);
     if (code == 0) {
-        lt_status_show(status, &nothing, &nothing);
+        struct lt_verdict verdict;
+        lt_verdict(NULL, &nothing, lt_processors(), &verdict);
+        lt_status_show(status, &nothing, &nothing, &verdict);
         code = start(status, settings, error);
     }
     if (code < 0)
@@ -294,14 +296,14 @@ int lt_status_start(struct lt_status **started, const struct lt_status_settings 
 }
 
 static void make_json(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to,
-                      bool ended, struct lt_shown *shown) {
+                      const struct lt_verdict *verdict, bool ended, struct lt_shown *shown) {
     FILE *file = open_memstream(&shown->text, &shown->size);
     if (!file)
         return;
     struct lt_failures failures;
     lt_pipeline_failures(status->pipeline, &failures);
     fputc('{', file);
-    lt_stats_members(file, from, to);
+    lt_stats_members(file, from, to, verdict);
     fprintf(file, ",\"ended\":%s,\"control\":%s", ended ? "true" : "false", status->control ? "true" : "false");
     lt_stats_failures(file, &failures);
     fputc('}', file);
@@ -311,22 +313,25 @@ static void make_json(struct lt_status *status, const struct lt_snapshot *from, 
     *shown = (struct lt_shown){0};
 }
 
-static void show(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to, bool ended) {
+static void show(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                 const struct lt_verdict *verdict, bool ended) {
     struct lt_shown shown = {0};
-    make_json(status, from, to, ended, &shown);
+    make_json(status, from, to, verdict, ended, &shown);
     pthread_mutex_lock(&status->mutex);
     if (shown.text) {
         free(status->json.text);
         status->json = shown;
         status->version++;
     }
+    status->verdict = *verdict;
     status->ended = ended;
     lt_streams_wake(status);
     pthread_mutex_unlock(&status->mutex);
 }
 
-void lt_status_show(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to) {
-    show(status, from, to, false);
+void lt_status_show(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                    const struct lt_verdict *verdict) {
+    show(status, from, to, verdict, false);
 }
 
 static void wait_for_streams(struct lt_status *status) {
@@ -341,10 +346,11 @@ static void wait_for_streams(struct lt_status *status) {
     pthread_mutex_unlock(&status->mutex);
 }
 
-void lt_status_end(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to) {
+void lt_status_end(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                   const struct lt_verdict *verdict) {
     if (!status)
         return;
-    show(status, from, to, true);
+    show(status, from, to, verdict, true);
     wait_for_streams(status);
     lt_libmicrohttpd->stop_daemon(status->daemon);
     free_status(status);

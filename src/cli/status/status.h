@@ -37,9 +37,11 @@ int lt_status_start(struct lt_status **status, const struct lt_status_settings *
                     struct leat_error *error);
 
 /** This is how the run is now. One thread. */
-void lt_status_show(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to);
+void lt_status_show(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                    const struct lt_verdict *verdict);
 
 /** This is how it ended; whoever watches is told so, which takes half a second at most. NULL is fine. */
-void lt_status_end(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to);
+void lt_status_end(struct lt_status *status, const struct lt_snapshot *from, const struct lt_snapshot *to,
+                   const struct lt_verdict *verdict);
 
 #endif

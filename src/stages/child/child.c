@@ -146,8 +146,10 @@ int lt_child_start(struct lt_child *child, const struct lt_launch *launch, struc
     close_streams(launch, birth.streams);
     if (code == 0 && child->exit < 0)
         code = -ENOSYS;
-    if (code == 0)
+    if (code == 0) {
+        lt_living_begin(&child->living, child->pid);
         return 0;
+    }
     if (child->pid > 0) {
         kill(child->pid, SIGKILL);
         waitpid(child->pid, NULL, 0);
@@ -174,6 +176,7 @@ struct lt_ending lt_child_end(struct lt_child *child, bool kill) {
         lt_child_signal(child, SIGKILL);
         leat_shield(wait_for, child);
     }
+    lt_living_end(&child->living);
     while (waitid(P_PID, (id_t)child->pid, &info, WEXITED) < 0 && errno == EINTR)
         continue;
     leat_close_fd(child->exit);

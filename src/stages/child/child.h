@@ -22,6 +22,7 @@
 #ifndef LEAT_STAGES_CHILD_CHILD_H
 #define LEAT_STAGES_CHILD_CHILD_H
 
+#include "base/children.h"
 #include "leat-pipeline.h"
 
 #include <stdbool.h>
@@ -44,6 +45,7 @@ struct lt_child {
     pid_t pid;
     int exit; /**< the pidfd: readable when it has ended */
     int input, output, errors;
+    struct lt_living living;
 };
 
 /** How a child ended. */
@@ -56,7 +58,8 @@ struct lt_ending {
  * have, since some take the limit for what is usual. */
 void lt_raise_limit(struct rlimit *before);
 
-/** 0, or why it could not be started: -ENOENT, -EACCES, -E2BIG, -EAGAIN, … */
+/** 0, or why it could not be started: -ENOENT, -EACCES, -E2BIG, -EAGAIN, … `child` stays where it is until it is ended.
+ */
 int lt_child_start(struct lt_child *child, const struct lt_launch *launch, struct leat_error *error);
 
 /** Send a signal to its group. */
