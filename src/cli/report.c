@@ -35,8 +35,8 @@ static void write_counters(FILE *file, const struct lt_counters *counters) {
 static void write_stage(FILE *file, const struct lt_stage_snapshot *stage, const struct lt_counters *counters) {
     fputs("    {", file);
     write_string(file, "name", stage->name);
-    fprintf(file, ", \"workers\": %u, \"items\": %" PRIu64 ", \"cpu\": %.6f, \"seconds\": {", stage->workers,
-            stage->items, seconds(stage->cpu));
+    fprintf(file, ", \"workers\": %u, \"items\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"cpu\": %.6f, \"seconds\": {",
+            stage->workers, stage->items, stage->bytes, seconds(stage->cpu));
     for (int state = 0; state < LEAT_STATES; state++)
         fprintf(file, "%s\"%s\": %.6f", state ? ", " : "", lt_state_words[state], seconds(stage->time[state]));
     fputc('}', file);

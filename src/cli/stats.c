@@ -35,8 +35,8 @@ static void write_part(FILE *file, const struct lt_stage_snapshot *from, const s
     }
     fputs("{\"name\":", file);
     lt_put_json_string(file, to->name);
-    fprintf(file, ",\"workers\":%u,\"most_workers\":%u,\"items\":%" PRIu64 ",\"rate\":%.3f", to->workers,
-            to->most_workers, to->items, rate(from ? from->items : 0, to->items, window));
+    fprintf(file, ",\"workers\":%u,\"most_workers\":%u,\"items\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"rate\":%.3f",
+            to->workers, to->most_workers, to->items, to->bytes, rate(from ? from->items : 0, to->items, window));
     fprintf(file, ",\"cpu\":%.3f,\"queued\":%zu,\"queue_capacity\":%zu", seconds(to->cpu), to->queued,
             to->queue_capacity);
     for (int state = 0; state < LEAT_STATES; state++)

@@ -54,8 +54,9 @@ void lt_line_halt(struct lt_line *line) {
     end_write(line);
 }
 
-void lt_line_add(struct lt_line *line, uint64_t items) {
+void lt_line_add(struct lt_line *line, uint64_t items, uint64_t bytes) {
     lt_store(&line->items, lt_load(&line->items, relaxed) + items, relaxed);
+    lt_store(&line->bytes, lt_load(&line->bytes, relaxed) + bytes, relaxed);
 }
 
 void lt_line_view(struct lt_line *line, struct lt_line_view *view) {
@@ -68,6 +69,7 @@ void lt_line_view(struct lt_line *line, struct lt_line_view *view) {
         view->state = lt_load(&line->state, relaxed);
         view->since = lt_load(&line->since, relaxed);
         view->items = lt_load(&line->items, relaxed);
+        view->bytes = lt_load(&line->bytes, relaxed);
         lt_fence(acquire);
     } while (lt_load(&line->version, relaxed) != version);
 }
@@ -133,6 +135,7 @@ static void add_line(struct lt_stage_snapshot *stage, struct lt_line *line, leat
     if (view.since && now > view.since)
         stage->time[view.state] += now - view.since;
     stage->items += view.items;
+    stage->bytes += view.bytes;
 }
 
 /** A worker that was not started has waited for input all the time, and one that was, until then. */

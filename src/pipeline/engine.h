@@ -67,12 +67,12 @@ struct lt_line {
     _Atomic uint32_t state;
     _Atomic leat_time since;
     _Atomic leat_time time[LEAT_STATES];
-    _Atomic uint64_t items;
+    _Atomic uint64_t items, bytes;
 };
 
 struct lt_line_view {
     leat_time time[LEAT_STATES];
-    uint64_t items;
+    uint64_t items, bytes;
     enum leat_state state;
     leat_time since;
 };
@@ -266,7 +266,7 @@ void lt_line_start(struct lt_line *line, enum leat_state state, leat_time since)
 enum leat_state lt_line_switch(struct lt_line *line, enum leat_state state);
 /** From now on its time is nobody's, until it starts again. */
 void lt_line_halt(struct lt_line *line);
-void lt_line_add(struct lt_line *line, uint64_t items);
+void lt_line_add(struct lt_line *line, uint64_t items, uint64_t bytes);
 void lt_line_view(struct lt_line *line, struct lt_line_view *view);
 void lt_slot_move(struct leat_batch *batch, enum lt_place place, size_t column);
 void lt_slot_take(struct leat_batch *batch, enum lt_place place, size_t column, struct lt_line *line);

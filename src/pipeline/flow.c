@@ -92,7 +92,7 @@ static void take_in(struct lt_pipeline *pipeline, struct leat_batch *batch, uint
     lt_store(&slot->count, batch->count, relaxed);
     lt_store(&slot->position, batch->items[0].position, relaxed);
     lt_store(&slot->id, batch->items[0].id, relaxed);
-    lt_line_add(&pipeline->source_line, batch->count);
+    lt_line_add(&pipeline->source_line, batch->count, batch->bytes);
     lt_fetch_add(&tally->bytes_held, batch->bytes, relaxed);
     lt_fetch_add(&tally->bytes_in, batch->bytes, release);
     lt_fetch_add(&tally->in, batch->count, release);
@@ -300,7 +300,7 @@ void lt_work(struct lt_worker *worker) {
         lt_slot_take(batch, LT_WORKED, column, &worker->line);
         lt_line_switch(&worker->line, LEAT_BUSY);
         process(worker, batch);
-        lt_line_add(&worker->line, batch->count);
+        lt_line_add(&worker->line, batch->count, batch->bytes);
         lt_line_switch(&worker->line, LEAT_WAITS_OUTPUT);
         lt_slot_move(batch, LT_QUEUED, column + 1);
         hand_on(worker->pipeline, &worker->reach, group->index + 1, batch);
@@ -334,10 +334,11 @@ static void replace_kept(struct lt_pipeline *pipeline) {
 /** Write what is live. After the call of write the batches belong to the sink or to the acknowledge task. */
 static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batches, size_t count) {
     struct leat_batch *list[LT_SINK_TAKES];
-    size_t listed = 0, items = 0;
+    size_t listed = 0, items = 0, bytes = 0;
     struct leat_error error = {.code = 0, .text = "it failed and did not say why"};
     for (size_t b = 0; b < count; b++) {
         items += batches[b]->count;
+        bytes += batches[b]->bytes;
         if (!pipeline->group_count)
             count_passed(pipeline, batches[b]);
         if (lt_level(pipeline) == LT_DROPPING)
@@ -350,7 +351,7 @@ static void write_batches(struct lt_pipeline *pipeline, struct leat_batch **batc
         lt_slot_take(batches[b], LT_SINKING, pipeline->group_count + 1, &pipeline->sink_line);
         list[listed++] = batches[b];
     }
-    lt_line_add(&pipeline->sink_line, items);
+    lt_line_add(&pipeline->sink_line, items, bytes);
     if (!listed)
         return;
     lt_line_switch(&pipeline->sink_line, LEAT_BUSY);

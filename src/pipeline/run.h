@@ -24,8 +24,8 @@ struct lt_stage_snapshot {
     const char *name;               /**< "queue:in.q", "match", "match+where", …; lives as long as the pipeline */
     unsigned workers, most_workers; /**< that work; that there is room for */
     bool automatic;                 /**< -j auto */
-    uint64_t items;
-    leat_time time[LEAT_STATES]; /**< summed over its workers, the current state included */
+    uint64_t items, bytes;          /**< that it has done with; the bytes as they came into the run */
+    leat_time time[LEAT_STATES];    /**< summed over its workers, the current state included */
     leat_time cpu; /**< its part of the processor time of the process, by busy time, and of its children's, by time of
                         waiting for them; the sum over all is exact */
     leat_time commands;            /**< of that, its children's */

@@ -233,7 +233,7 @@ listed = {}
 for names, kind in re.findall(r"^\| ((?:`\w+`,? ?)+) \| (\w+) \|", section, re.M):
     for name in re.findall(r"`(\w+)`", names):
         listed[name] = {"number": number, "text": text, "flag": flag, "object": dict, "list": list}[kind]
-parts = {"name": text, "workers": number, "most_workers": number, "items": number, "rate": number, "cpu": number,
+parts = {"name": text, "workers": number, "most_workers": number, "items": number, "bytes": number, "rate": number, "cpu": number,
          "queued": number, "queue_capacity": number, "busy": number, "input": number, "output": number, "outside": number,
          "throttled": number}
 def check(value, schema):

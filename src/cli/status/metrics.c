@@ -59,6 +59,11 @@ static void put_stages(FILE *file, const struct lt_snapshot *snapshot) {
         put_stage(file, "leat_stage_items_total", &snapshot->stages[s], s);
         fprintf(file, "} %" PRIu64 "\n", snapshot->stages[s].items);
     }
+    head(file, "leat_stage_bytes_total", "counter", "Bytes of these items, as they came into the run.");
+    for (size_t s = 0; s < snapshot->stage_count; s++) {
+        put_stage(file, "leat_stage_bytes_total", &snapshot->stages[s], s);
+        fprintf(file, "} %" PRIu64 "\n", snapshot->stages[s].bytes);
+    }
     head(file, "leat_stage_time_seconds_total", "counter", "What the workers of a stage did with their time.");
     for (size_t s = 0; s < snapshot->stage_count; s++)
         for (int state = 0; state < LEAT_STATES; state++) {
