@@ -270,7 +270,8 @@ struct leat_stage_type {
     const char *summary;
     const struct leat_option *options;
     size_t settings_size;
-    bool command; /**< its words are a command: behind the first one nothing is an option of the stage */
+    bool command; /**< its words are a command: behind the first one nothing is an option of the stage; what the
+                     children of this process take of the processors counts as its own */
     bool single;  /**< an item takes it long: batches of one, so that each goes its way when it is done */
     bool acts;    /**< it changes the world outside: a dry run goes as far as here */
     int (*open)(void **stage, const struct leat_segment *segment, struct leat_error *error);

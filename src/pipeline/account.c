@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 
 enum { LOOK_SHARE = 50 };
+static const leat_time LOOK_REST = LEAT_SECOND / 5;
 
 void lt_line_start(struct lt_line *line, enum leat_state state, leat_time since) {
     lt_store(&line->state, (uint32_t)state, relaxed);
@@ -180,13 +181,18 @@ static void rise(_Atomic leat_time *last, leat_time now) {
 
 void lt_look_at_children(struct lt_pipeline *pipeline) {
     const struct lt_children_use *before = &pipeline->children_before;
-    struct lt_children_use now;
-    if (!pipeline->has_commands || lt_load(&pipeline->cpu_after, acquire))
+    struct lt_children_use use;
+    leat_time now = lt_now();
+    if (!pipeline->has_commands || lt_load(&pipeline->cpu_after, acquire) ||
+        now < lt_load(&pipeline->children.next, relaxed))
         return;
-    lt_children_use(&now);
-    rise(&pipeline->children.cpu, now.cpu - before->cpu);
-    rise(&pipeline->children.delayed, now.delayed - before->delayed);
-    rise(&pipeline->children.machine, now.machine - before->machine);
+    lt_children_use(&use);
+    rise(&pipeline->children.cpu, use.cpu - before->cpu);
+    rise(&pipeline->children.delayed, use.delayed - before->delayed);
+    rise(&pipeline->children.machine, use.machine - before->machine);
+    /* With very many children that takes long, too; but who compares two seconds needs a look in each. */
+    leat_time after = lt_now(), wait = LOOK_SHARE * (after - now);
+    lt_store(&pipeline->children.next, after + (wait < LOOK_REST ? wait : LOOK_REST), relaxed);
 }
 
 /** The processor time of children, shared out by the time in which columns with commands waited for them. */

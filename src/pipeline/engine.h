@@ -227,8 +227,9 @@ struct lt_pipeline {
     bool has_commands;           /* of any group */
     struct lt_children_use children_before;
     struct {
-        _Atomic leat_time cpu, delayed, machine;
-    } children; /* since then, as far as it was known last */
+        _Atomic leat_time cpu, delayed, machine; /* since then, as far as it was known last */
+        _Atomic leat_time next;                  /* look not before */
+    } children;
 
     /* steering; `limiter` and its rate are the source task's own, the next one and `rate` are under the mutex */
     _Atomic bool paused, limiter_changed;

@@ -399,6 +399,7 @@ void lt_pipeline_run(struct lt_pipeline *pipeline, struct lt_report *report) {
         code = leat_run_with(&(struct leat_options){.workers = 0}, run_inside, pipeline);
         lt_watchdog_end(pipeline);
     }
+    lt_store(&pipeline->children.next, 0, relaxed);
     lt_look_at_children(pipeline);
     lt_store(&pipeline->cpu_after, lt_process_cpu(), release);
     lt_store(&pipeline->ended, lt_now(), release);
