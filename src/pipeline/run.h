@@ -134,6 +134,7 @@ struct lt_verdict {
         LT_LIMIT_THROTTLE,
         LT_LIMIT_STAGE,
         LT_LIMIT_SERVER,
+        LT_LIMIT_CONTENTION,
         LT_LIMIT_INPUT,
         LT_LIMIT_OUTPUT,
         LT_LIMITS

@@ -3,7 +3,8 @@
  * The verdict: who limits the run, from what its workers did with their time.
  *
  * Asked in this order, because each answer makes the later questions moot: are
- * the processors used up; does a limit of the user's hold the run back; is one
+ * the processors used up; does a limit of the user's hold the run back; do the
+ * stages work without having processors, and so wait in their middle; is one
  * group of workers always at work while all before it wait for it; does a server
  * behind the ends; does the source, does the sink. Otherwise nobody does, and
  * saying so is the honest answer. All numbers are shares of the workers' time between the two snapshots,
@@ -35,6 +36,7 @@ struct part {
     double share[LEAT_STATES]; /* of its workers' time; they sum up to 1 */
     double cpu;                /* seconds */
     double commands;           /* of them, those of its children */
+    double busy;               /* seconds */
     double working;            /* seconds busy or waiting for the outside */
     double throttled;          /* seconds */
 };
@@ -75,7 +77,8 @@ static void compare(const struct lt_stage_snapshot *from, const struct lt_stage_
     part->share[LEAT_WAITS_INPUT] = waited > rested ? waited - rested : 0;
     for (int s = 0; s < LEAT_STATES; s++)
         total += part->share[s];
-    part->working = part->share[LEAT_BUSY] + part->share[LEAT_WAITS_OUTSIDE];
+    part->busy = part->share[LEAT_BUSY];
+    part->working = part->busy + part->share[LEAT_WAITS_OUTSIDE];
     part->throttled = part->share[LEAT_THROTTLED];
     for (int s = 0; total > 0 && s < LEAT_STATES; s++)
         part->share[s] /= total;
@@ -264,6 +267,35 @@ static bool saturated(const struct view *view, size_t s) {
     return false;
 }
 
+/** Stages that work and neither have nor lack processors wait where nobody sees it: for each other's locks, as a rule.
+ */
+static bool limited_by_contention(const struct view *view, struct lt_verdict *verdict) {
+    double busy = 0, own = view->delayed;
+    size_t most = 0;
+    for (size_t s = 0; s < view->count; s++)
+        own += view->parts[s].cpu - view->parts[s].commands;
+    for (size_t s = 1; s + 1 < view->count; s++) {
+        busy += view->parts[s].busy;
+        if (saturated(view, s) && (!most || view->parts[s].busy > view->parts[most].busy))
+            most = s;
+    }
+    if (busy > view->processors * view->seconds) /* the others are ready, and wait for their turn */
+        busy = view->processors * view->seconds;
+    double hidden = busy - own;
+    if (!most || view->parts[most].share[LEAT_BUSY] <= MOSTLY || hidden <= MOSTLY * busy ||
+        hidden <= HIGH * view->seconds)
+        return false;
+    const struct part *part = &view->parts[most];
+    verdict->kind = LT_LIMIT_CONTENTION;
+    verdict->stage = verdict->next = most;
+    verdict->capacity = capacity(view, most, part->workers);
+    snprintf(verdict->text, sizeof verdict->text,
+             "contention: %s is at work %.0f %% of the time, but %.0f %% of that without a processor: it waits for a "
+             "lock, memory or a disk in its middle; while it is a lock more workers do not help",
+             part->name, 100 * part->share[LEAT_BUSY], 100 * hidden / busy);
+    return true;
+}
+
 static bool limited_by_stage(const struct view *view, struct lt_verdict *verdict) {
     size_t slowest = 0;
     double least = 0;
@@ -396,9 +428,9 @@ static bool limited_by_output(const struct view *view, struct lt_verdict *verdic
 
 const char *lt_limit_name(int kind) {
     static const char *const names[] = {
-        [LT_LIMIT_NONE] = "none",     [LT_LIMIT_CPU] = "processors", [LT_LIMIT_THROTTLE] = "rate",
-        [LT_LIMIT_STAGE] = "stage",   [LT_LIMIT_INPUT] = "source",   [LT_LIMIT_OUTPUT] = "sink",
-        [LT_LIMIT_SERVER] = "server",
+        [LT_LIMIT_NONE] = "none",     [LT_LIMIT_CPU] = "processors",        [LT_LIMIT_THROTTLE] = "rate",
+        [LT_LIMIT_STAGE] = "stage",   [LT_LIMIT_INPUT] = "source",          [LT_LIMIT_OUTPUT] = "sink",
+        [LT_LIMIT_SERVER] = "server", [LT_LIMIT_CONTENTION] = "contention",
     };
     return names[kind];
 }
@@ -415,7 +447,8 @@ void lt_verdict(const struct lt_snapshot *from, const struct lt_snapshot *to, un
                  to->paused ? "the run is paused" : "no items passed, so nothing can be said");
         return;
     }
-    if (limited_by_processors(&view, verdict) || limited_by_user(&view, verdict) || limited_by_stage(&view, verdict) ||
+    if (limited_by_processors(&view, verdict) || limited_by_user(&view, verdict) ||
+        limited_by_contention(&view, verdict) || limited_by_stage(&view, verdict) ||
         limited_by_server(&view, verdict) || limited_by_input(&view, verdict) || limited_by_output(&view, verdict))
         return;
     snprintf(verdict->text, sizeof verdict->text, "no single bottleneck");

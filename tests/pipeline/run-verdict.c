@@ -72,6 +72,27 @@ static void processors_of_others(void **state) {
     assert_int_not_equal(verdict.kind, LT_LIMIT_CPU);
 }
 
+/* Four workers that are always at work have a processor for as long as one would: they wait for each other. */
+static void contention(void **state) {
+    struct lt_snapshot snapshot;
+    struct lt_verdict verdict;
+    (void)state;
+    begin(&snapshot);
+    column(&snapshot, "in", 1, (int[]){5, 0, 95, 0, 0}, 0.3);
+    column(&snapshot, "match", 4, (int[]){98, 1, 1, 0, 0}, 6);
+    column(&snapshot, "out", 1, (int[]){5, 95, 0, 0, 0}, 0.2);
+    judge(&snapshot, &verdict);
+    assert_int_equal(verdict.kind, LT_LIMIT_CONTENTION);
+    assert_int_equal(verdict.stage, 1);
+    assert_true(verdict.gain == 1);
+    assert_string_equal(verdict.text, "contention: match is at work 98 % of the time, but 68 % of that without a "
+                                      "processor: it waits for a lock, memory or a disk in its middle; while it is a "
+                                      "lock more workers do not help");
+    snapshot.delayed = 15 * LEAT_SECOND; /* they were ready, and others had the processors */
+    judge(&snapshot, &verdict);
+    assert_int_not_equal(verdict.kind, LT_LIMIT_CONTENTION);
+}
+
 /* Children compute while their workers wait for them: that is not waiting for the outside, of which there is more. */
 static void processors_of_commands(void **state) {
     struct lt_snapshot snapshot;
@@ -437,6 +458,7 @@ int main(void) {
         cmocka_unit_test(a_server),
         cmocka_unit_test(an_empty_source),
         cmocka_unit_test(a_window),
+        cmocka_unit_test(contention),
         cmocka_unit_test(processors_of_commands),
         cmocka_unit_test(processors_of_others_for_commands),
         cmocka_unit_test(many_workers),
