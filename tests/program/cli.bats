@@ -208,10 +208,11 @@ EOF
     for to in null:x 'queue:q#a!b'; do
         leat check in.ndjson : "$to"
         [ "$code" -eq 2 ]
-        leat check in.ndjson : null: --dead "$to"
-        [ "$code" -eq 2 ]
         told "leat: command line: $to: "
     done
+    leat check in.ndjson : null: --dead null:x
+    [ "$code" -eq 2 ]
+    told "leat: command line: null:x: "
     leat check 'dir:nowhere?glob=*.c' : queue:nowhere/q
     [ "$code" -eq 0 ]
 }

@@ -145,6 +145,8 @@ def test_start():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         fails(f"http://127.0.0.1:{unused.getsockname()[1]}", "connect")
+    for said, *words in (("the server belongs into", "jira://host"), ("a page has from 1", "jira:x", "--page", "0")):
+        leat("check", *words).check(2, said)
     fails(None, "JIRA_URL", code=2)
     fails("ftp://x", "http://", code=2)
     fails(f"https://ann:{SECRET}@x.example", "JIRA_TOKEN, not into the address", code=2)

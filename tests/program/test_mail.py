@@ -212,12 +212,12 @@ def test_start():
         fails(3, "connect", *FROM, url="smtp://127.0.0.1:1")
         fails(2, "who sends? --from", )
         fails(2, "\"nobody\" is no mail address", "--from", "nobody")
-        fails(2, "\"ann\" is no mail address", to="mailto:ann")
-        fails(2, "whom to?", to="mailto:?subject=x")
-        fails(2, "there is no \"reply\"", to="mailto:a@b.c?reply=x")
-        fails(2, "hexadecimal", to="mailto:a@b.c?subject=%4")
-        fails(2, "brace", to="mailto:{a@b.c")
-        fails(2, "need --sent", "--key", "x")
+        for said, to, *words in (("\"ann\" is no mail address", "mailto:ann"), ("whom to?", "mailto:?subject=x"),
+                                 ("there is no \"reply\"", "mailto:a@b.c?reply=x"), ("hexadecimal", "mailto:a@b.c?subject=%4"),
+                                 ("brace", "mailto:{a@b.c"), ("need --sent", "mailto:ann@example.org", "--key", "x")):
+            fails(2, said, *words, to=to)
+            leat("check", "-", ":", to, *words, env=environment(server, SMTP_URL="")).check(2, said)
+        leat("check", "-", ":", "mailto:ann@example.org", env=environment(server, SMTP_URL="")).check(0)
         fails(3, "No such file", "--sent", "missing/sent")
         write("sent", "no journal\n")
         fails(2, "line 1 is not one", "--sent", "sent")

@@ -111,6 +111,10 @@ static int check(const struct settings *settings, const char *target, struct lea
     return 0;
 }
 
+static int check_segment(const struct leat_segment *segment, struct leat_error *error) {
+    return check(segment->settings, segment->target, error);
+}
+
 static int begin_round(struct source *source, struct leat_error *error) {
     leat_time now = lt_since_boot(), back = now - source->began + source->settings.overlap;
     bool first = source->began == 0;
@@ -292,6 +296,7 @@ const struct leat_source_type lt_jira_source = {
     .summary = "The issues of a Jira server (Cloud, Server, Data Center) that a query finds, with all their comments.",
     .options = options,
     .settings_size = sizeof(struct settings),
+    .check = check_segment,
     .open = open_source,
     .read = read_source,
     .total = total_source,

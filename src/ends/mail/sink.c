@@ -530,15 +530,27 @@ static int open_journal(void *arg) {
     return lt_journal_open(&opening->sink->journal, opening->sink->settings.sent, opening->error);
 }
 
+/* Group and target are the caller's in either case. */
+static int read_words(struct sink *sink, const struct leat_segment *segment, struct leat_error *error) {
+    int code = lt_mail_target_read(&sink->target, segment->target, error);
+    if (code == 0 && sink->settings.group_by && asprintf(&sink->group, "{%s}", sink->settings.group_by) < 0)
+        code = leat_fail(error, -ENOMEM, "out of memory");
+    return code ? code : check(sink, error);
+}
+
+static int check_segment(const struct leat_segment *segment, struct leat_error *error) {
+    struct sink sink = {.settings = *(const struct settings *)segment->settings};
+    int code = read_words(&sink, segment, error);
+    free(sink.group);
+    lt_mail_target_free(&sink.target);
+    return code;
+}
+
 static int open_all(struct sink *sink, const struct leat_segment *segment, struct leat_error *error) {
     const struct settings *settings = &sink->settings;
     const struct lt_smtp_settings smtp = {settings->cacert, settings->timeout, settings->patience, settings->plain};
     struct opening opening = {sink, error};
-    int code = lt_mail_target_read(&sink->target, segment->target, error);
-    if (code == 0 && settings->group_by && asprintf(&sink->group, "{%s}", settings->group_by) < 0)
-        code = leat_fail(error, -ENOMEM, "out of memory");
-    if (code == 0)
-        code = check(sink, error);
+    int code = read_words(sink, segment, error);
     if (code == 0)
         code = leat_block(open_journal, &opening);
     if (code == 0)
@@ -590,6 +602,7 @@ const struct leat_sink_type lt_mailto_sink = {
     .options = options,
     .settings_size = sizeof(struct settings),
     .holds = HOLDS,
+    .check = check_segment,
     .open = open_sink,
     .write = write_sink,
     .flush = flush_sink,
