@@ -170,7 +170,7 @@ def test_all_without_a_key():
 
 
 def test_not_allowed():
-    """what the server does not let us publish it will not let us publish later: the run ends, and the source keeps all"""
+    """what the server does not let us do it will not let us do later: the run ends, and the source keeps all"""
     BROKER.ctl("add_user", "reader", "reader")
     BROKER.ctl("set_permissions", "reader", "", "", ".*")
     environment = dict(os.environ, AMQP_PASSWORD="reader")
@@ -181,7 +181,11 @@ def test_not_allowed():
         run = leat("amqp:allowed.in", ":", f"amqp://reader@127.0.0.1:{BROKER.port}/?queue=allowed.out", "-v", env=environment)
         run.check(1, "ACCESS_REFUSED").counted(delivered=0, failed=0)
         assert "blocked" in run.err and run.err.count("reconnects 0") == 2, run
-        assert numbers(client.left("allowed.in")) == list(range(100))
+        wait_for(lambda: client.ready("allowed.in") == 100)
+        BROKER.ctl("set_permissions", "reader", "", ".*", "")
+        run = leat(f"amqp://reader@127.0.0.1:{BROKER.port}/?queue=allowed.in", ":", "null:", env=environment)
+        run.check(1, "ACCESS_REFUSED").counted(**{"in": 0})
+        assert "trying again" not in run.err and numbers(client.left("allowed.in")) == list(range(100)), run
 
 
 def test_returned():

@@ -109,7 +109,7 @@ static int closed_by_server(struct lt_amqp_link *link, const struct lt_amqp_meth
     uint16_t code = method->code;
     link->permanent = code == REFUSED || code == LOCKED || code == PRECONDITION || code == NOT_ALLOWED ||
                       (code == NOT_FOUND && is_missing(method->text));
-    link->refused = code == REFUSED && method->cause == LT_BASIC_PUBLISH;
+    link->refused = code == REFUSED && method->channel;
     return leat_fail(error, -ECONNRESET, "%s closed the %s: %u %s", link->address.place,
                      method->channel ? "channel" : "connection", code, why);
 }

@@ -74,7 +74,7 @@ struct lt_amqp_link {
     uint32_t awaited; /* the reply that a call waits for */
     bool replied, permanent;
     bool told;       /* of the loss, and not yet of its end */
-    bool refused;    /* the last connection, because of what it published: the next one would be, too */
+    bool refused;    /* the last connection, because of what it was used for: the next one would be, too */
     leat_time delay; /* before the next attempt; grows until the owner gets anywhere */
     struct lt_amqp_method reply;
 
