@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { MOST_BAR = 24, LEAST_BAR = 10, MOST_NAME = 24, LEAST_NAME = 12, BESIDES = 57 };
+enum { LEAST_SECONDS = 3 }; /* from when on it is told how sure the verdict is */
 
 /** Columns of what gives way in a narrow terminal; what stands besides them in a row of the table takes BESIDES. */
 struct layout {
@@ -167,13 +168,27 @@ static struct layout lay_out(size_t columns) {
     return layout;
 }
 
+static bool is_limited(const json_t *status) {
+    return strcmp(text(json_object_get(status, "verdict"), "kind"), "none") != 0;
+}
+
+static void put_verdict(FILE *file, const json_t *status, size_t columns) {
+    const json_t *verdict = json_object_get(status, "verdict");
+    const char *head = is_limited(status) ? "bottleneck:" : "";
+    char sentence[512], sure[48] = "";
+    unsigned seconds = (unsigned)number(verdict, "of_seconds");
+    if (*head && seconds >= LEAST_SECONDS)
+        snprintf(sure, sizeof sure, " (so in %u of %u s)", (unsigned)number(verdict, "agreeing"), seconds);
+    snprintf(sentence, sizeof sentence, "%s%s", text(status, "bottleneck"), sure);
+    fputs(head, file);
+    put_wrapped(file, sentence, strlen(head), columns);
+}
+
 static void put_parts(FILE *file, const json_t *status, size_t columns, bool colours) {
     const json_t *verdict = json_object_get(status, "verdict"), *part;
     struct layout layout = lay_out(columns);
-    bool limited = strcmp(text(verdict, "kind"), "none") != 0;
+    bool limited = is_limited(status);
     size_t i;
-    fputs(limited ? "bottleneck:" : "", file);
-    put_wrapped(file, text(status, "bottleneck"), limited ? strlen("bottleneck:") : 0, columns);
     fprintf(file, "\n  %-*s %7s %9s %5s  %s\n", layout.name, "part", "workers", "items", "queue",
             "# busy ~ outside = rate > output . input");
     json_array_foreach(json_object_get(status, "parts"), i, part)
@@ -245,6 +260,7 @@ void lt_top_draw(FILE *file, const json_t *status, const struct lt_top_size *siz
     }
     put_wrapped(picture, head, 0, size->columns);
     free(head);
+    put_verdict(picture, status, size->columns);
     put_parts(picture, status, size->columns, colours);
     put_latency(picture, json_object_get(status, "latency"));
     put_failures(picture, json_object_get(status, "failures"));
