@@ -290,9 +290,8 @@ static int bursts(void *arg) {
     return 0;
 }
 
-static int idle_is_idle(void *arg) {
-    (void)arg;
-    leat_sleep(100 * LEAT_MILLISECOND); /* all workers and the monitor fall asleep */
+/* One wake-up for the sleep itself, a few to fall asleep again: no ticking, nobody spins. */
+static bool idle_for_a_while(void) {
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);
     leat_sleep(400 * LEAT_MILLISECOND);
@@ -300,9 +299,16 @@ static int idle_is_idle(void *arg) {
     long used =
         (after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000L +
         after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_stime.tv_usec;
-    /* One wake-up for the sleep itself, a few to fall asleep again: no ticking, nobody spins. */
-    check(after.ru_nvcsw - before.ru_nvcsw < 60);
-    check(used < (THREAD_SANITIZER ? 100000 : 20000));
+    return after.ru_nvcsw - before.ru_nvcsw < 60 && used < (THREAD_SANITIZER ? 100000 : 20000);
+}
+
+static int idle_is_idle(void *arg) {
+    (void)arg;
+    int windows = 20; /* on a machine that is busy elsewhere workers take their time to fall asleep */
+    leat_sleep(100 * LEAT_MILLISECOND);
+    while (!idle_for_a_while() && --windows)
+        continue;
+    check(windows > 0);
     return 0;
 }
 
